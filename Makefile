@@ -1,0 +1,40 @@
+# The door: `make demo` and `make test` work on a fresh machine with Python 3.11+.
+PYTHON ?= python3
+BIN := .venv/bin
+JOBS ?= 2
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help:  ## Show what there is
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+.venv/installed: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --quiet --editable . --group dev
+	@touch $@
+
+.PHONY: demo
+demo: .venv/installed  ## Train two runs of each method into demo.db and ask it questions
+	PATH="$(CURDIR)/$(BIN):$$PATH" bash examples/demo.sh
+
+.PHONY: test
+test: .venv/installed  ## Run every test on SQLite and on a real PostgreSQL
+	$(BIN)/python -m pytest -n $(JOBS) --cov --cov-report=term
+
+.PHONY: lint
+lint: .venv/installed  ## Check style, types and the direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+.PHONY: bench
+bench: .venv/installed  ## Time the library beside the bare drivers
+	$(BIN)/python -m benchmarks
+
+.PHONY: docs
+docs: .venv/installed  ## Write docs/cli.md and the picture of the README anew (after make demo)
+	$(BIN)/python docs/generate_cli.py
+	$(BIN)/python docs/generate_picture.py
