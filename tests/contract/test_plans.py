@@ -1,0 +1,119 @@
+"""The queries that have to be fast go through the indexes that were made for them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sqlalchemy import event, text
+
+if TYPE_CHECKING:
+    from training_db import TrainingDB
+
+
+@pytest.fixture(scope="module")
+def runs() -> list[dict[str, Any]]:
+    return [
+        {"run_id": f"r{n:05}", "created_at": 1_700_000_000 + n, "gradient_method": f"m{n % 5}",
+         "status": "failed" if n % 7 else "completed", "host": f"h{n % 50}",
+         "config": {"seed": n, "optimizer": {"name": f"o{n % 300}"}},
+         "summary": {"objectives/QED/raw_mean": n / 3000, "objectives/SA/raw_mean": n % 10 / 100,
+                     "score": n}}
+        for n in range(3_000)
+    ]  # fmt: skip
+
+
+@pytest.fixture
+def filled(db: TrainingDB, runs: list[dict[str, Any]]) -> TrainingDB:
+    db.runs.insert_many(runs)
+    with db.engine.begin() as connection:
+        connection.execute(text("ANALYZE"))
+    return db
+
+
+def plan(db: TrainingDB, filters: Any, order_by: str = "created_at DESC") -> str:
+    """Return how the backend answers the first statement of a listing of ten runs."""
+    caught: list[tuple[str, Any]] = []
+
+    def note(_conn, _cursor, statement, parameters, _context, _many) -> None:  # type: ignore[no-untyped-def]
+        if statement.startswith("SELECT") and "training_runs" in statement:
+            caught.append((statement, parameters))
+
+    db.runs.count()
+    event.listen(db.engine, "before_cursor_execute", note)
+    db.runs.query(filters, order_by, 10)
+    event.remove(db.engine, "before_cursor_execute", note)
+    statement, parameters = caught[0]
+    explain = "EXPLAIN QUERY PLAN" if db.engine.name == "sqlite" else "EXPLAIN"
+    with db.engine.connect() as connection:
+        rows = connection.exec_driver_sql(f"{explain} {statement}", parameters)
+        return "\n".join(str(row[-1]) for row in rows)
+
+
+@pytest.mark.parametrize(
+    "filters",
+    [{"config.seed": 5}, "config.optimizer.name = 'o7'", {"config.seed": [5, 6]},
+     "config.seed = 5 or config.seed = 6", "summary.score = 5", {'config."seed"': 1}],
+    ids=str,
+)  # fmt: skip
+def test_an_equality_in_a_document_uses_the_gin_index(filled: TrainingDB, filters: Any) -> None:
+    found = plan(filled, filters, "run_id")
+    if filled.engine.name == "postgresql":
+        index = "summary" if "summary" in str(filters) else "config"
+        assert f"ix_training_runs_{index}_document" in found
+    else:
+        assert "training_runs" in found  # SQLite has no such index, and reads the text
+
+
+def test_newest_first_is_read_off_an_index(filled: TrainingDB) -> None:
+    found = plan(filled, None)
+    assert "ix_training_runs_created_at" in found
+    assert "Sort" not in found
+    assert "TEMP B-TREE" not in found
+
+
+@pytest.mark.parametrize("column", ["gradient_method", "status", "host"])
+def test_a_column_and_newest_first_are_answered_by_one_index(
+    filled: TrainingDB, column: str
+) -> None:
+    value = {"gradient_method": "m1", "status": "completed", "host": "h7"}[column]
+    found = plan(filled, {column: value})
+    assert "ix_training_runs_" in found
+    assert "TEMP B-TREE" not in found
+    assert not found.startswith("Sort")
+
+
+@pytest.mark.parametrize(
+    "filters", ["objective.QED > 0.999", {"objective.QED.raw_mean": 0.5}], ids=str
+)
+def test_an_objective_threshold_uses_the_index_on_name_and_mean(
+    filled: TrainingDB, filters: Any
+) -> None:
+    assert "ix_run_objectives_objective_name" in plan(filled, filters)
+
+
+def test_two_thresholds_go_through_indexes_only(filled: TrainingDB) -> None:
+    found = plan(filled, "objective.QED > 0.9 and objective.SA < 0.02")
+    assert "Seq Scan on run_objectives" not in found
+    assert "SCAN run_objectives\n" not in f"{found}\n"
+
+
+def test_a_later_page_is_a_range_of_the_index(filled: TrainingDB) -> None:
+    first = filled.runs.page(limit=100)
+    caught: list[tuple[str, Any]] = []
+
+    def note(_conn, _cursor, statement, parameters, _context, _many) -> None:  # type: ignore[no-untyped-def]
+        caught.append((statement, parameters))
+
+    event.listen(filled.engine, "before_cursor_execute", note)
+    filled.runs.page(limit=100, after=first.next)
+    event.remove(filled.engine, "before_cursor_execute", note)
+    statement, parameters = next(one for one in caught if one[0].startswith("SELECT"))
+    assert "OFFSET" not in statement or parameters[-1] == 0
+    explain = "EXPLAIN QUERY PLAN" if filled.engine.name == "sqlite" else "EXPLAIN"
+    with filled.engine.connect() as connection:
+        rows = connection.exec_driver_sql(f"{explain} {statement}", parameters)
+        found = "\n".join(str(row[-1]) for row in rows)
+    assert "ix_training_runs_created_at" in found
+    assert "TEMP B-TREE" not in found
+    assert "Sort" not in found

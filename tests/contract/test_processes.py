@@ -1,0 +1,74 @@
+"""Several processes on one database: started together, forked, and cut off."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from training_db import TrainingDB
+
+PROCESSES, RUNS = 8, 15
+
+
+def test_eight_processes_insert_at_once_and_every_run_is_there(db: TrainingDB) -> None:
+    url = db.url.render_as_string(hide_password=False)
+    command = [sys.executable, "-m", "tests.contract.writer", url]
+    writers = [
+        subprocess.Popen(
+            [*command, f"p{number}", str(RUNS)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for number in range(PROCESSES)
+    ]
+    for writer in writers:  # all have loaded what they need, so that they write at the same time
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == "ready\n"
+    for writer in writers:
+        assert writer.stdin is not None
+        writer.stdin.write("go\n")
+        writer.stdin.flush()
+    for writer in writers:
+        _, errors = writer.communicate(timeout=120)
+        assert (writer.returncode, errors) == (0, "")
+    assert db.runs.count() == PROCESSES * (RUNS + 50)
+    assert db.runs.count("status = 'completed' and final_loss = 0.5") == PROCESSES * RUNS
+    assert len(db.objectives.query(limit=None)) == PROCESSES * RUNS * 2
+
+
+def in_a_child(work: object) -> int:
+    """Fork, do the work in the child, and return the child's exit code."""
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            code = 0 if callable(work) and work() else 2
+        finally:
+            os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def test_a_forked_child_uses_the_database_and_the_parent_goes_on(db: TrainingDB) -> None:
+    db.runs.insert("before")
+
+    def work() -> bool:
+        db.runs.insert("child")
+        return db.runs.count() == 2
+
+    assert in_a_child(work) == 0
+    db.runs.insert("after")
+    assert db.runs.count() == 3
+    assert in_a_child(lambda: db.runs.count() == 3) == 0
+    assert {run["run_id"] for run in db.runs.query()} == {"before", "child", "after"}
+
+
+def test_a_child_forked_inside_a_transaction_is_not_part_of_it(db: TrainingDB) -> None:
+    with db.transaction():
+        db.runs.insert("parent")
+        assert in_a_child(lambda: db.runs.count() == 0) == 0
+    assert db.runs.count() == 1
