@@ -1,0 +1,179 @@
+"""The commands that make, change and check the schema."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from training_db.cli.output import Json, Url, print_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from training_db.db.report import Progress, Report
+
+NoBackup = Annotated[
+    bool, typer.Option("--no-backup", help="Do not copy the SQLite file before changing it.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the main application."""
+    app.command("upgrade")(upgrade)
+    app.command("downgrade")(downgrade)
+    app.command("current")(current)
+    app.command("history-of-schema")(history_of_schema)
+    app.command("check")(check)
+    app.command("adopt")(adopt)
+
+
+def upgrade(
+    revision: Annotated[str, typer.Argument(help="The version to stop at.")] = "head",
+    url: Url = None,
+    no_backup: NoBackup = False,
+    sql: Annotated[
+        bool,
+        typer.Option("--sql", help="Print the SQL script instead; REVISION may be 'v1:v2'."),
+    ] = False,
+) -> None:
+    """Bring the database to the newest schema, and create it where there is none.
+
+    A database made by hand is adopted first. A SQLite file is copied first.
+    """
+    from training_db.db import migrations
+
+    if sql:
+        typer.echo(migrations.upgrade_sql(url, revision), nl=False)
+        return
+    with _progress() as progress:
+        report = migrations.upgrade(url, revision, backup=not no_backup, progress=progress)
+    _tell(report)
+
+
+def downgrade(
+    revision: Annotated[
+        str, typer.Argument(help="The version to go back to; 'base' drops everything.")
+    ],
+    url: Url = None,
+    no_backup: NoBackup = False,
+) -> None:
+    """Bring the database back to an older schema, and say what that one cannot hold."""
+    from training_db.db import migrations
+
+    with _progress() as progress:
+        report = migrations.downgrade(url, revision, backup=not no_backup, progress=progress)
+    _tell(report)
+
+
+def current(url: Url = None, as_json: Json = False) -> None:
+    """Print the version of the schema that the database has."""
+    from training_db.db import migrations
+    from training_db.db.version import HEAD
+
+    version = migrations.current(url)
+    if as_json:
+        print_json({"version": version, "needed": HEAD})
+    elif version is None:
+        typer.echo(f"no schema yet; run: training-db upgrade (to {HEAD})")
+    else:
+        typer.echo(version if version == HEAD else f"{version} (the newest is {HEAD})")
+
+
+def history_of_schema(as_json: Json = False) -> None:
+    """List the versions of the schema, the newest last, and what each brought."""
+    from alembic.script import ScriptDirectory
+
+    from training_db.db.scripts import alembic_config
+
+    revisions = reversed(list(ScriptDirectory.from_config(alembic_config()).walk_revisions()))
+    versions = [
+        {"version": revision.revision, "about": revision.doc.partition(": ")[2].rstrip(".")}
+        for revision in revisions
+    ]
+    if as_json:
+        print_json(versions)
+    else:
+        for version in versions:
+            typer.echo(f"{version['version']:<6}{version['about']}")
+
+
+def check(url: Url = None, as_json: Json = False) -> None:
+    """Say whether the database is as this version of training-db needs it; exit 1 if not."""
+    from training_db.db import migrations
+
+    findings = migrations.check(url)
+    if as_json:
+        print_json(
+            {
+                "version": findings.version,
+                "sound": findings.sound,
+                "faults": findings.faults,
+                "notes": findings.notes,
+            }
+        )
+    else:
+        for fault in findings.faults:
+            typer.echo(fault)
+        for note in findings.notes:
+            typer.echo(f"note: {note}")
+        if findings.sound:
+            typer.echo(f"the schema is {findings.version} and as it should be")
+    if not findings.sound:
+        raise typer.Exit(1)
+
+
+def adopt(url: Url = None, no_backup: NoBackup = False) -> None:
+    """Put a database that was made by hand under migrations, and say what differs."""
+    from training_db.db import migrations
+
+    with _progress() as progress:
+        report = migrations.adopt(url, backup=not no_backup, progress=progress)
+    _tell(report)
+
+
+def _tell(report: Report) -> None:
+    if report.backup is not None:
+        typer.echo(f"copied the file to {report.backup}")
+    for note in report.notes:
+        typer.echo(note)
+    before, after = report.from_version or "no schema", report.to_version or "no schema"
+    typer.echo(f"{before} -> {after}" if report.changed else f"the schema is {after}")
+
+
+@contextmanager
+def _progress() -> Iterator[Progress]:
+    """Yield what draws progress: a bar on a terminal, a line for each step where it is piped."""
+    if not sys.stderr.isatty():
+        yield _Lines()
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bars
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Bars(*columns, TimeElapsedColumn(), console=Console(stderr=True)) as bars:
+        tasks: dict[str, Any] = {}
+
+        def draw(label: str, done: int, total: int) -> None:
+            if label not in tasks:
+                tasks[label] = bars.add_task(label, total=total or None)
+            bars.update(tasks[label], completed=done, total=total or None)
+
+        yield draw
+
+
+class _Lines:
+    """Progress as plain lines on stderr: each step when it begins, and each tenth of it."""
+
+    def __init__(self) -> None:
+        self._told: dict[str, int] = {}
+
+    def __call__(self, label: str, done: int, total: int) -> None:
+        tenth = 10 * done // total if total else 0
+        if tenth > self._told.get(label, -1):
+            self._told[label] = tenth
+            figures = f" {done}/{total}" if total else ""
+            typer.echo(f"{label}{figures}", err=True)

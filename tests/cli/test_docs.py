@@ -1,0 +1,54 @@
+"""What the pages promise is what there is."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from training_db.models import Base
+from training_db.settings import VARIABLES
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+
+
+def test_the_page_of_the_command_line_is_what_the_commands_say() -> None:
+    done = subprocess.run(
+        [sys.executable, ROOT / "docs" / "generate_cli.py", "--check"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("table", Base.metadata.tables)
+def test_the_page_of_the_schema_names_every_column(table: str) -> None:
+    page = (ROOT / "docs" / "schema.md").read_text()
+    names = [column.name for column in Base.metadata.tables[table].columns]
+    assert f"## {table}" in page
+    assert [name for name in names if f"`{name}`" not in page] == []
+
+
+def test_the_code_of_the_readme_runs_as_it_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    monkeypatch.setenv("TRAINING_DB_PATH", "runs.db")
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "run-1 0.21\n", "")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_no_page_links_to_what_is_not_there(page: Path) -> None:
+    links = re.findall(r"\]\((?!https?:)([^)#]+)\)", page.read_text())
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_the_readme_names_every_setting() -> None:
+    page = (ROOT / "README.md").read_text()
+    assert [name for name in VARIABLES if name.removeprefix("TRAINING_DB") not in page] == []
