@@ -78,7 +78,7 @@ class TrainingDB:
         Raises:
             SchemaError: The schema is not of the version this library needs.
         """
-        with self._transactions.whole():
+        with self._transactions(writes=True):
             yield self
 
     def close(self) -> None:

@@ -219,10 +219,14 @@ def upsert(
         connection: A connection inside a transaction.
         table: The table.
         key: The columns of one of its unique constraints.
-        rows: Column names and values, the same names in every row.
+        rows: Column names and values; what a row does not name stays as it is.
     """
-    statement = _upsert_statement(connection.dialect.name, table, tuple(key), tuple(rows[0]))
-    connection.execute(statement, rows)
+    by_columns: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for row in rows:
+        by_columns.setdefault(tuple(sorted(row)), []).append(row)
+    for columns, alike in by_columns.items():
+        statement = _upsert_statement(connection.dialect.name, table, tuple(key), columns)
+        connection.execute(statement, alike)
 
 
 @lru_cache(maxsize=256)  # making one takes longer than running it

@@ -73,12 +73,6 @@ class Transactions:
             finally:
                 _open.reset(token)
 
-    @contextmanager
-    def whole(self) -> Iterator[None]:
-        """Let everything inside the block happen or nothing; a block inside goes back alone."""
-        with self(writes=True):
-            yield
-
     def close(self) -> None:
         """Close all connections; a next transaction opens new ones."""
         self.engine.dispose()

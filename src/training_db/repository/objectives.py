@@ -34,12 +34,10 @@ _KEY = ("run_id", "objective_name")
 
 def upsert_objectives(connection: Connection, run_id: str, objectives: Objectives) -> None:
     """Insert objectives, or change those that are there; what is not said stays as it is."""
-    by_columns: dict[tuple[str, ...], list[dict[str, Any]]] = {}
-    for name, fields in objectives.items():
-        row = {"run_id": run_id, "objective_name": name, **fields}
-        by_columns.setdefault(tuple(sorted(fields)), []).append(row)
-    for rows in by_columns.values():
-        upsert(connection, run_objectives, _KEY, rows)
+    rows = [
+        {"run_id": run_id, "objective_name": name, **fields} for name, fields in objectives.items()
+    ]
+    upsert(connection, run_objectives, _KEY, rows)
 
 
 class ObjectiveRepository(Repository):

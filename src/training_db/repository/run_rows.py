@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from training_db.documents import encode
 from training_db.errors import InvalidInput, InvalidValue
 from training_db.extraction import ExtractionRules, config_objectives, summary_objectives
-from training_db.models import RunStatus, run_objectives, training_runs
+from training_db.models import RunStatus, run_objectives
 from training_db.records import ObjectiveFields, RunFields, as_mapping, checked
+from training_db.repository.filters import COLUMNS
 from training_db.timestamps import now
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 # What callers say instead of the columns' names, in the words of the field.
 _SUMMARY_NAMES = ("summary", "final_metrics", "final_metrics_json")
 _CONFIG_NAMES = ("config", "config_dict", "config_json")
-RUN_COLUMNS = tuple(column.name for column in training_runs.c if column.computed is None)
 _OBJECTIVE_REST = tuple(
     column.name
     for column in run_objectives.c
@@ -106,7 +106,7 @@ def new_rows(
         except InvalidInput as error:
             raise InvalidValue(f"run number {number}: {error}") from None
         complete = defaults | row
-        rows.append(list(map(complete.get, RUN_COLUMNS)))
+        rows.append(list(map(complete.get, COLUMNS)))
         for name, about in of_run.items():
             objectives.append([row["run_id"], name, *map(about.get, _OBJECTIVE_REST)])
         if len(rows) == batch:

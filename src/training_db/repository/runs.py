@@ -15,7 +15,7 @@ from training_db.models import run_objectives, training_runs
 from training_db.models.types import Timestamp
 from training_db.repository.base import Repository, as_dicts, page_size, run_key, shown_columns
 from training_db.repository.filter_sql import condition
-from training_db.repository.filters import Filter, as_filter
+from training_db.repository.filters import COLUMNS, Filter, as_filter
 from training_db.repository.listing import Cursor, Listing, Order
 from training_db.repository.objectives import upsert_objectives
 from training_db.repository.run_dict import RunDict
@@ -128,13 +128,13 @@ class RunRepository(Repository):
             >>> db.runs.insert_many({"run_id": f"seed-{n}"} for n in range(3))
             3
         """
-        from training_db.repository.run_rows import OBJECTIVE_COLUMNS, RUN_COLUMNS, new_rows
+        from training_db.repository.run_rows import OBJECTIVE_COLUMNS, new_rows
 
         count = 0
         with self._transactions(writes=True) as connection:
             for rows, objectives in new_rows(runs, self._rules, _BATCH):
                 try:
-                    bulk_insert(connection, training_runs, RUN_COLUMNS, rows)
+                    bulk_insert(connection, training_runs, COLUMNS, rows)
                 except Conflict as error:
                     raise RunExists(
                         f"no run was inserted, for one is there already: {error}"

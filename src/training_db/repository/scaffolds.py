@@ -57,15 +57,12 @@ class ScaffoldRepository(Repository):
         rows = [
             checked(ScaffoldFields, one) | {"run_id": run_key(run_id)} for one in _listed(scaffolds)
         ]
-        by_columns: dict[tuple[str, ...], list[dict[str, Any]]] = {}
         for number, row in enumerate(rows):
             if row.get("scaffold_id") is None:
                 raise InvalidValue(f"scaffold number {number} has no scaffold_id")
-            by_columns.setdefault(tuple(sorted(row)), []).append(row)
         with self._transactions(writes=True) as connection:
             require_run(connection, run_id)
-            for alike in by_columns.values():
-                upsert(connection, run_scaffolds, _KEY, alike)
+            upsert(connection, run_scaffolds, _KEY, rows)
         return len(rows)
 
     def query(
