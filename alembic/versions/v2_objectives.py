@@ -176,6 +176,7 @@ def _back_fill() -> None:
             "-- It sees by this table that they have still to be, and drops it.\n"
             "CREATE TABLE training_db_backfill (revision TEXT NOT NULL)"
         )
+        op.execute("INSERT INTO training_db_backfill (revision) VALUES ('v2')")
 
 
 def _load(name: str) -> Any:

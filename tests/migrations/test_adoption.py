@@ -112,8 +112,43 @@ def test_a_v21_like_database_keeps_its_history(database: Database) -> None:
     assert adopt(database.url).to_version == "v2.1"
 
     assert database.value("SELECT history_json FROM training_runs") == '[{"loss": 1}]'
+    assert upgrade(database.url).to_version == "v3"
+    assert database.value("SELECT last FROM run_metrics") == 1
     [row] = database.rows("SELECT * FROM run_history_key_metrics")
     assert (row["step"], str(row["loss"]).lower()) == (10, "nan")
+
+
+def test_a_history_beside_columns_of_v3_is_moved_too(database: Database) -> None:
+    kind = "TEXT" if database.backend == "sqlite" else "JSONB"
+    make(database, RUNS, more=f", notes TEXT, number TEXT, history_json {kind}")
+    rows = [
+        {"run": "a", "number": None, "history": '{"loss": [0.5, 0.25]}'},
+        {"run": "b", "number": "2", "history": None},
+        {"run": "c", "number": "1", "history": "[1]"},
+    ]
+    database.run(
+        "INSERT INTO training_runs (run_id, status, notes, number, history_json) "
+        f"VALUES (:run, 'running', 'mine', :number, CAST(:history AS {kind}))",
+        *rows,
+    )
+
+    report = upgrade(database.url)
+
+    assert "adopted as schema v3, made by hand: training_runs" in report.notes
+    assert "moved the history of 2 runs: 2 values of 1 metrics" in report.notes
+    runs = database.rows(
+        "SELECT run_id, number, notes, history_layout FROM training_runs ORDER BY run_id"
+    )
+    assert [list(run.values()) for run in runs] == [
+        ["a", 3, "mine", None], ["b", 2, "mine", None], ["c", 1, "mine", "=[1]"]
+    ]  # fmt: skip
+    assert database.rows("SELECT run_number, last FROM run_metrics") == [
+        {"run_number": 3, "last": 0.25}
+    ]
+    findings = check(database.url)
+    assert (findings.faults, findings.notes) == ([], [])
+    database.insert("training_runs", run_id="d")
+    assert database.value("SELECT number FROM training_runs WHERE run_id = 'd'") == 4
 
 
 def test_columns_that_no_schema_has_are_kept_with_their_type(database: Database) -> None:
@@ -178,7 +213,7 @@ def test_the_schema_itself_without_its_version_is_adopted_unchanged(database: Da
     before = database.schema()
     database.run("DROP TABLE training_db_version")
 
-    assert upgrade(database.url).to_version == "v2.1"
+    assert upgrade(database.url).to_version == "v3"
 
     assert sorted(row[1] for row in database.schema()) == sorted(row[1] for row in before)
     assert check(database.url).faults == []
@@ -237,6 +272,12 @@ ODD_ROWS = [
      r"rows of runs that do not exist \(run_id gone\)"),
     ("INSERT INTO run_objectives (run_id, objective_name) VALUES ('gone', NULL)",
      "rows without objective_name"),
+    (("CREATE TABLE run_tags (run_number INTEGER, name TEXT, value TEXT); INSERT INTO run_tags "
+     "VALUES (7, 'good', NULL)"),
+     r"run_tags has rows of runs that do not exist \(run_number 7\)"),
+    (("ALTER TABLE training_runs ADD COLUMN number INTEGER; "
+     "INSERT INTO training_runs (run_id, number) VALUES ('a', 1), ('b', 1)"),
+     r"several rows of one number \(1\)"),
 ]  # fmt: skip
 
 
@@ -246,7 +287,8 @@ def test_rows_that_cannot_be_adopted_are_named_and_nothing_is_changed(
 ) -> None:
     runs = RUNS.replace(" PRIMARY KEY", "")
     make(database, runs, OBJECTIVES)
-    database.run(statement)
+    for one in statement.split("; "):
+        database.run(one)
     before = database.schema()
 
     with pytest.raises(MigrationFailed, match=message):

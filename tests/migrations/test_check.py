@@ -34,7 +34,7 @@ def test_a_database_without_a_schema_names_the_command_to_run(database: Database
 
 def test_an_old_schema_names_the_command_to_run(v1: Database) -> None:
     with pytest.raises(
-        SchemaOutdated, match=r"has schema v1, and .* needs v2\.1; run: training-db upgrade$"
+        SchemaOutdated, match=r"has schema v1, and .* needs v3; run: training-db upgrade$"
     ):
         checked(v1)
 
@@ -69,13 +69,30 @@ def test_a_missing_index_is_named_with_the_statement_that_mends_it(v1: Database)
 
 def test_a_missing_column_and_table_are_faults(v1: Database) -> None:
     upgrade(v1.url)
-    v1.run("ALTER TABLE training_runs DROP COLUMN history_json")
+    v1.run("ALTER TABLE training_runs DROP COLUMN history_layout")
     v1.run("DROP TABLE run_scaffolds")
 
     faults = " ".join(check(v1.url).faults)
 
-    assert "the column training_runs.history_json is missing" in faults
+    assert "the column training_runs.history_layout is missing" in faults
     assert "the table 'run_scaffolds' is missing" in faults
+
+
+def test_runs_that_would_get_no_number_are_a_fault_that_the_statement_mends(v1: Database) -> None:
+    upgrade(v1.url)
+    v1.run(
+        "DROP TRIGGER training_runs_number"
+        if v1.backend == "sqlite"
+        else "ALTER TABLE training_runs ALTER COLUMN number DROP DEFAULT"
+    )
+
+    [fault] = check(v1.url).faults
+    assert fault.startswith("nothing gives a new run its number; run: ")
+    v1.run(fault.partition("; run: ")[2])
+    v1.insert("training_runs", run_id="a")
+
+    assert check(v1.url).faults == []
+    assert v1.value("SELECT number FROM training_runs") == 1
 
 
 def test_what_somebody_added_is_a_note_and_no_fault(v1: Database) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,7 +10,8 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
-from training_db.db.migrations import check, current, upgrade
+from training_db.db.migrations import check, current, downgrade, upgrade
+from training_db.db.shapes import SHAPES
 from training_db.db.version import VERSIONS
 
 if TYPE_CHECKING:
@@ -24,7 +26,11 @@ def bring_back(database: Database, name: str) -> None:
         return
     lines = (FILES / f"{name}.sql").read_text().splitlines()
     # What a dump says to psql and sets for the session depends on the server's version.
-    kept = [line for line in lines if not line.startswith(("\\", "SET ", "SELECT pg_catalog.set"))]
+    kept = [
+        line
+        for line in lines
+        if not line.startswith(("\\", "SET ", "SELECT pg_catalog.set_config"))
+    ]
     with psycopg.connect(database.url, autocommit=True) as connection:
         connection.execute("\n".join(kept))
 
@@ -51,12 +57,55 @@ def test_an_old_database_is_upgraded_and_read_back(database: Database, name: str
     [qed] = database.rows(
         "SELECT raw_mean, weight FROM run_objectives WHERE objective_name = 'QED'"
     )
-    assert qed == {"raw_mean": 0.7, "weight": 2.0 if name in ("v2", "v2.1") else None}
+    assert qed == {"raw_mean": 0.7, "weight": 2.0 if name in ("v2", "v2.1", "v3") else None}
     if name == "v2.1":
-        assert plain["history_json"] == '[{"loss": 1}]'
-        assert database.value("SELECT loss FROM run_history_key_metrics") == 2.0
+        assert database.value("SELECT last FROM run_metrics LIMIT 1") == 1.0
+        # What stood there for a run stays as it was; other runs get theirs.
+        losses = database.rows("SELECT run_id, loss FROM run_history_key_metrics ORDER BY loss")
+        assert [row["loss"] for row in losses] == [1.0, 1.0, 1.0, 1.0, 2.0]
+        assert losses[-1]["run_id"] == "plain"
+    if name == "v3":
+        assert database.value("SELECT last FROM run_metrics") == 0.25
     if name == "handmade":
         assert "reviewer" in plain
+
+
+@pytest.mark.parametrize(
+    ("name", "history"),
+    [("v2.1", [{"loss": 1}]), ("v3", {"loss": [0.5, 0.25]})],
+)
+def test_the_history_of_an_old_database_goes_up_and_down(
+    database: Database, name: str, history: object
+) -> None:
+    bring_back(database, name)
+    upgrade(database.url)
+
+    downgrade(database.url, "v2.1", backup=False)
+
+    rows = database.rows("SELECT run_id, history_json FROM training_runs")
+    texts = {row["run_id"]: row["history_json"] for row in rows}
+    assert json.loads(texts["plain"]) == history
+    assert texts["broken"] == ("{broken" if name == "v3" else texts["plain"])
+
+
+def test_an_old_database_without_its_version_is_adopted_with_all_its_history(
+    database: Database,
+) -> None:
+    bring_back(database, "v3")
+    queries = [f"SELECT * FROM {table}" for table, added in SHAPES.items() if [*added] == ["v3"]]
+    queries.append("SELECT run_id, number, history_layout FROM training_runs ORDER BY run_id")
+    before = [database.rows(query) for query in queries]
+    database.run("DROP TABLE training_db_version")
+
+    notes = upgrade(database.url).notes
+
+    assert notes[0].startswith("adopted as schema v3, made by hand: training_runs, ")
+    assert [note for note in notes if "went" in note or "kept" in note] == []
+    assert [database.rows(query) for query in queries] == before
+    assert all(before)
+    assert check(database.url).faults == []
+    database.insert("training_runs", run_id="next")
+    assert database.value("SELECT number FROM training_runs WHERE run_id = 'next'") == 6
 
 
 @pytest.mark.parametrize("name", ["handmade", "v1"])

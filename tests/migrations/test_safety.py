@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import re
@@ -54,7 +55,7 @@ def test_an_upgrade_killed_at_any_moment_loses_nothing(v1: Database) -> None:
     report = upgrade(v1.url)
 
     assert killed >= 1
-    assert report.to_version == "v2.1"
+    assert report.to_version == "v3"
     assert check(v1.url).faults == []
     assert v1.value("SELECT count(*) FROM training_runs WHERE max_steps = 7") == RUNS
     assert v1.value("SELECT count(*) FROM run_objectives") == 2 * RUNS
@@ -80,6 +81,34 @@ def test_what_a_killed_upgrade_leaves_is_the_old_version(v1: Database, batches: 
     assert v1.value("SELECT count(*) FROM training_runs WHERE max_steps = 7") == RUNS
 
 
+def test_a_move_of_the_history_killed_at_any_moment_leaves_the_old_version(
+    database: Database,
+) -> None:
+    upgrade(database.url, "v2.1")
+    texts = [f'{{"loss": [{index}, 0.5], "note": ["x", null]}}' for index in range(RUNS)]
+    rows = [{"id": f"run {index:05}", "text": text} for index, text in enumerate(texts)]
+    database.run("INSERT INTO training_runs (run_id, history_json) VALUES (:id, :text)", *rows)
+    before = database.schema()
+    query = "SELECT history_json FROM training_runs ORDER BY run_id"
+    for batches in (1, 3):
+        process = start(database.url)
+        seen = 0
+        while seen < batches:
+            seen += process.stdout.readline().startswith("moving the history")
+        kill(process)
+
+        assert database.schema() == before
+        assert [row["history_json"] for row in database.rows(query)] == texts
+
+    upgrade(database.url, backup=False)
+
+    assert check(database.url).faults == []
+    assert database.value("SELECT count(*) FROM run_metrics") == 2 * RUNS
+    downgrade(database.url, "v2.1", backup=False)
+    found = [json.loads(row["history_json"]) for row in database.rows(query)]
+    assert found == [json.loads(text) for text in texts]
+
+
 def test_two_upgrades_at_once_end_well_and_do_the_work_once(v1: Database) -> None:
     fill(v1)
 
@@ -88,8 +117,8 @@ def test_two_upgrades_at_once_end_well_and_do_the_work_once(v1: Database) -> Non
 
     assert [process.returncode for process in both] == [0, 0], outputs
     assert sorted(output.splitlines()[-1] for output in outputs) == [
-        "ended v1 v2.1",
-        "ended v2.1 v2.1",
+        "ended v1 v3",
+        "ended v3 v3",
     ]
     assert any("waiting for another program" in output for output in outputs)
     assert v1.value("SELECT count(*) FROM run_objectives") == 2 * RUNS
@@ -117,7 +146,7 @@ def test_a_newer_database_is_left_alone(v1: Database) -> None:
 
 
 def test_a_version_that_does_not_exist_is_named(v1: Database) -> None:
-    with pytest.raises(UnknownName, match=r"unknown schema version 'v7'.*v1, v2, v2\.1, head"):
+    with pytest.raises(UnknownName, match=r"unknown schema version 'v7'.*v1, v2, v2\.1, v3, head"):
         upgrade(v1.url, "v7")
 
 
@@ -131,7 +160,14 @@ def test_a_step_in_the_wrong_direction_says_which_command_to_run(v1: Database) -
 
 def test_a_downgrade_tells_what_the_older_schema_cannot_hold(v1: Database) -> None:
     upgrade(v1.url)
-    v1.insert("training_runs", run_id="a", history_json="[]", final_loss=1.5)
+    v1.insert("training_runs", run_id="a", final_loss=1.5, history_layout="=[]", notes="mine",
+              group_name="g", deleted_at="2024-05-06T07:08:09.000000Z")  # fmt: skip
+    for table, values in {
+        "run_tags": {"name": "good"},
+        "run_events": {"kind": "k", "message": "m"},
+        "run_artifacts": {"artifact_type": "t", "filepath": "f"},
+    }.items():
+        v1.insert(table, run_number=1, **values)
     v1.insert("run_history_key_metrics", run_id="a", step=1)
     v1.insert("run_objectives", run_id="a", objective_name="QED")
     v1.insert("run_scaffolds", run_id="a", scaffold_id="s")
@@ -139,6 +175,13 @@ def test_a_downgrade_tells_what_the_older_schema_cannot_hold(v1: Database) -> No
     notes = downgrade(v1.url, "base", backup=False).notes
 
     assert notes == [
+        "dropped 1 tags",
+        "dropped 1 events",
+        "dropped 1 artifacts",
+        "dropped 1 runs' numbers",
+        "dropped 1 runs' notes",
+        "dropped 1 runs' values of columns that v2.1 does not have",
+        "dropped 1 runs' marks of having been deleted; v2.1 lists them again",
         "dropped 1 values of history_json",
         "dropped 1 rows of run_history_key_metrics",
         "dropped 1 objectives",
@@ -232,5 +275,5 @@ class TestSQLiteFile:
             assert line == "started\n"
         writer.execute("COMMIT")
 
-        assert process.communicate(timeout=30)[0] == "ended v1 v2.1\n"
+        assert process.communicate(timeout=30)[0] == "ended v1 v3\n"
         writer.close()

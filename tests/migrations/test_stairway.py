@@ -111,7 +111,12 @@ def test_text_is_compared_by_code_points_on_postgresql(postgres) -> None:  # typ
     assert {name for _, name in plain} == {
         "config_json",
         "final_metrics_json",
-        "history_json",
         "scores_json",
         "objective_scores_json",
+        "history_layout",
+        "notes",
+        "filepath",
+        "metadata_json",
+        "message",
+        "data_json",
     }

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, text
 from training_db.db.aside import PREFIX, Aside
 from training_db.db.conversion import Converter, Unreadable
 from training_db.db.row_checks import refuse_rows
-from training_db.db.shapes import SHAPES
+from training_db.db.shapes import MOVED, NEEDED, SHAPES, STAMPED
 from training_db.db.version import VERSIONS
 from training_db.errors import MigrationFailed
 from training_db.timestamps import format_timestamp
@@ -81,6 +81,8 @@ class _Copy:
         self._converter = Converter(connection.dialect.name)
         self._types = _declared_types(connection, table)
         self._kinds = self._own_columns(state.tables[table], version)
+        self._moved = self._moved_columns(state.tables[table], version)
+        self._kinds |= self._moved
         skipped = set(self._kinds) | _GENERATED | {"id"}
         self._extras = [name for name in state.tables[table] if name not in skipped]
         self._tally: Counter[str] = Counter()
@@ -90,6 +92,8 @@ class _Copy:
 
     def run(self, progress: Progress | None) -> None:
         """Copy all rows."""
+        for name in self._moved:  # the migration moves what is in it, and drops it
+            self._connection.execute(text(f"ALTER TABLE {self._table} ADD COLUMN {name} TEXT"))
         for name in self._extras:
             adds = f"ADD COLUMN {self._quoted(name)} {self._types[name]}"
             self._connection.execute(text(f"ALTER TABLE {self._table} {adds}"))
@@ -120,6 +124,22 @@ class _Copy:
             numbered = f"greatest((SELECT max(id) FROM {self._table}), 1)"  # noqa: S608 - our table
             sequence = f"pg_get_serial_sequence('{self._table}', 'id')"
             self._connection.execute(text(f"SELECT setval({sequence}, {numbered})"))
+        if self._connection.dialect.name == "postgresql" and "number" in self._kinds:
+            self._number_runs()
+
+    def _number_runs(self) -> None:
+        """Go on numbering after the numbers that came along, and number who came without."""
+        for statement in (
+            (
+                "SELECT setval('training_runs_number_seq', "
+                "(SELECT coalesce(max(number), 0) + 1 FROM training_runs), false)"
+            ),
+            (
+                "UPDATE training_runs SET number = nextval('training_runs_number_seq') "
+                "WHERE number IS NULL"
+            ),
+        ):
+            self._connection.execute(text(statement))
 
     def _own_columns(self, present: tuple[str, ...], version: str) -> dict[str, str]:
         """Return the columns that both tables have, with their kinds, and name the missing."""
@@ -129,6 +149,7 @@ class _Copy:
             for added, columns in SHAPES[self._table].items()
             if VERSIONS.index(added) <= newest
             for name, kind in columns.items()
+            if name not in self._gone(version)
         }
         if "id" in wanted and not self._keeps_ids(present):
             del wanted["id"]
@@ -137,9 +158,20 @@ class _Copy:
             self._note(f"{self._table}: added the columns {', '.join(missing)}, which were missing")
         return {name: kind for name, kind in wanted.items() if name in present}
 
+    def _moved_columns(self, present: tuple[str, ...], version: str) -> dict[str, str]:
+        """Return the columns of older versions that this one has in another place."""
+        return {name: "json" for name in self._gone(version) if name in present}
+
+    def _gone(self, version: str) -> list[str]:
+        newest = VERSIONS.index(version)
+        gone = MOVED.get(self._table, {})
+        return [name for name, by in gone.items() if VERSIONS.index(by) <= newest]
+
     def _keeps_ids(self, present: tuple[str, ...]) -> bool:
         if "id" not in present:
             return False
+        if self._table == "metric_names":  # other rows refer to them; they differ, as was checked
+            return True
         whole = "int" in self._types["id"].lower() or "serial" in self._types["id"].lower()
         differ = f"SELECT count(*) = count(DISTINCT id) FROM {self._table}"  # noqa: S608 - our table
         if whole and self._connection.scalar(text(differ)):
@@ -149,13 +181,15 @@ class _Copy:
 
     def _batches(self) -> Iterator[list[dict[str, Any]]]:
         columns = [self._selected(name) for name in [*self._kinds, *self._extras]]
-        query = text(f"SELECT {', '.join(columns)} FROM {PREFIX}{self._table}")  # noqa: S608 - quoted
+        # A run without a number gets the next one, which must not be another one's.
+        order = " ORDER BY number IS NULL" if "number" in self._kinds else ""
+        query = text(f"SELECT {', '.join(columns)} FROM {PREFIX}{self._table}{order}")  # noqa: S608 - quoted
         streamed = query.execution_options(stream_results=True, max_row_buffer=50)
         batch, size = [], 0
         with self._connection.execute(streamed) as result:
             while (row := result.fetchone()) is not None:
                 batch.append(dict(zip([*self._kinds, *self._extras], row, strict=True)))
-                size += sum(len(value) for value in row if isinstance(value, str))
+                size += sum(len(value) for value in row if isinstance(value, (str, bytes)))
                 if len(batch) == _ROWS or size > _BYTES:
                     yield batch
                     batch, size = [], 0
@@ -178,20 +212,18 @@ class _Copy:
 
     def _defaulted(self) -> list[str]:
         """Return the columns that may not be NULL and that the old table has not."""
-        if self._table != "training_runs":
-            return []
-        return [name for name in ("created_at_db", "updated_at_db") if name not in self._kinds]
+        return [name for name in STAMPED.get(self._table, ()) if name not in self._kinds]
 
     def _converted(self, row: dict[str, Any]) -> dict[str, Any]:
         for name, kind in self._kinds.items():
             row[name] = self._value(row, name, kind)
-        if self._table == "training_runs":
-            if row["status"] is None:
-                row["status"] = "launched"
-                self._tally["rows without a status, taken as launched"] += 1
-            present = row["created_at"] or format_timestamp(datetime.now(UTC))
-            for name in ("created_at_db", "updated_at_db"):
-                row[name] = row.get(name) or present
+        if self._table == "training_runs" and row["status"] is None:
+            row["status"] = "launched"
+            self._tally["rows without a status, taken as launched"] += 1
+        for name in STAMPED.get(self._table, ()):
+            row[name] = (
+                row.get(name) or row.get("created_at") or format_timestamp(datetime.now(UTC))
+            )
         names = [*self._kinds, *self._extras, *self._defaulted()]
         return {f"c{index}": row[name] for index, name in enumerate(names)}
 
@@ -204,7 +236,9 @@ class _Copy:
                 self._tally[f"values of {name} that cannot be read, left as they are"] += 1
                 return value
             if len(self._faults) < _NAMED:
-                self._faults.append(f"{name} {value!r} of run {row['run_id']!r}")
+                of_run = NEEDED[self._table][0]
+                what = "run" if of_run == "run_id" else of_run
+                self._faults.append(f"{name} {value!r} of {what} {row[of_run]!r}")
             return None
         if kind == "rounded" and isinstance(value, float) and value != converted:
             self._tally[f"values of {name} rounded to whole seconds"] += 1

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from training_db.db.report import Note
 
 PREFIX = "training_db_old_"
+_OURS = ("ix_", "uq_", "training_runs_number")  # indexes and the trigger
 
 
 class Aside:
@@ -110,8 +111,8 @@ class Aside:
             self._later.append(f"GRANT {privilege} ON {table} TO {grantee}")
 
     def _tell(self, kind: str, name: str, table: str, made_by: str) -> None:
-        if not name.startswith("ix_"):
-            # Our own indexes are made anew; anybody else's is theirs to make again.
+        if not name.startswith(_OURS):
+            # Our own are made anew; anybody else's is theirs to make again.
             self._note(f"the {kind} {name} of {table} went; it was: {' '.join(made_by.split())}")
 
     def _quoted(self, name: str) -> str:

@@ -38,6 +38,7 @@ class Converter:
             "rounded": _rounded,
             "number": self._number,
             "flag": _flag,
+            "bytes": _bytes,
         }
 
     def convert(self, kind: str, value: Any) -> Any:
@@ -69,6 +70,12 @@ def _text(value: Any) -> str:
     if isinstance(value, (bytes, memoryview)):
         return bytes(value).decode()
     return json.dumps(value) if isinstance(value, (dict, list)) else str(value)
+
+
+def _bytes(value: Any) -> bytes:
+    if not isinstance(value, (bytes, bytearray, memoryview)):
+        raise Unreadable(value)
+    return bytes(value)
 
 
 def _integer(value: Any) -> int:

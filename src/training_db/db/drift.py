@@ -17,6 +17,34 @@ if TYPE_CHECKING:
 
     from training_db.db.report import Findings
 
+# By backend: what finds that runs are numbered, also where there are no runs at all; what mends it.
+_NUMBERING = {
+    "sqlite": (
+        (
+            "SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE type = 'trigger' "
+            "AND name = 'training_runs_number') "
+            "OR NOT EXISTS (SELECT 1 FROM pragma_table_info('training_runs') WHERE name = 'number')"
+        ),
+        (
+            "CREATE TRIGGER training_runs_number AFTER INSERT ON training_runs "
+            "WHEN NEW.number IS NULL BEGIN UPDATE training_runs "
+            "SET number = (SELECT coalesce(max(number), 0) + 1 FROM training_runs) "
+            "WHERE run_id = NEW.run_id; END"
+        ),
+    ),
+    "postgresql": (
+        (
+            "SELECT NOT EXISTS (SELECT 1 FROM pg_attribute LEFT JOIN pg_attrdef "
+            "ON adrelid = attrelid AND adnum = attnum "
+            "WHERE attrelid = to_regclass('training_runs') AND attname = 'number' "
+            "AND coalesce(pg_get_expr(adbin, adrelid), '') NOT LIKE 'nextval%')"
+        ),
+        (
+            "ALTER TABLE training_runs ALTER COLUMN number "
+            "SET DEFAULT nextval('training_runs_number_seq')"
+        ),
+    ),
+}
 _MENDED_BY = "restore a backup, or make it anew as docs/schema.md says"
 
 
@@ -41,6 +69,7 @@ def compare(connection: Connection, findings: Findings) -> None:
             findings.notes.append(_addition(difference))
         else:
             findings.faults.append(_fault(difference, connection))
+    findings.faults += _numbering_faults(connection)
     if connection.dialect.name == "postgresql":
         findings.faults += _document_faults(connection)
 
@@ -90,15 +119,24 @@ def _fault(difference: tuple[Any, ...], connection: Connection) -> str:
 def _create_index(index: Any, connection: Connection) -> str:
     # Alembic hands over a copy, which has lost what it does not know of.
     table = Base.metadata.tables[index.table.name]
-    using = next((one.info.get("using") for one in table.indexes if one.name == index.name), None)
-    if using:
-        return f"CREATE INDEX {index.name} ON {table.name} USING {using}"
-    return " ".join(str(CreateIndex(index).compile(connection)).split())
+    info = next((one.info for one in table.indexes if one.name == index.name), {})
+    if "using" in info:
+        return f"CREATE INDEX {index.name} ON {table.name} USING {info['using']}"
+    statement = " ".join(str(CreateIndex(index).compile(connection)).split())
+    return f"{statement} WHERE {info['where']}" if "where" in info else statement
 
 
 def _article(kind: str) -> str:
     words = {"fk": "foreign key", "index": "index", "column": "column"}.get(kind, "constraint")
     return f"{'an' if words[0] in 'aeiou' else 'a'} {words}"
+
+
+def _numbering_faults(connection: Connection) -> list[str]:
+    """Look for what gives each new run its number."""
+    query, mend = _NUMBERING[connection.dialect.name]
+    if connection.scalar(text(query)):
+        return []
+    return [f"nothing gives a new run its number; run: {mend}"]
 
 
 def _document_faults(connection: Connection) -> list[str]:

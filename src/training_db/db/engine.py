@@ -41,6 +41,7 @@ CONNECT_SECONDS = 10
 _UNAVAILABLE_WORDS = ("locked", "unable to open", "readonly", "disk", "not a database", "malformed")
 # Lost connections, refused logins, no such database, too few resources, an operator's stop.
 _UNAVAILABLE_CLASSES = {"08", "28", "3D", "53", "57"}
+_BINARY_TYPES = {int: "int8", float: "float8", str: "text", bytes: "bytea"}
 _IAM_AUTH = "training_db_iam_auth"
 _SECRET = re.compile(r"(://[^:/@\s]*:)[^@\s]*@|(password=)\S+", re.IGNORECASE)
 
@@ -201,13 +202,36 @@ def bulk_insert(
             marks = ", ".join("?" * len(columns))
             cursor.executemany(f"INSERT INTO {table.name} ({names}) VALUES ({marks})", rows)  # noqa: S608 - names of our own columns
         else:
-            with cursor.copy(f"COPY {table.name} ({names}) FROM STDIN") as copy:
+            types = _binary_types(table, columns)
+            form = " (FORMAT BINARY)" if types else ""
+            with cursor.copy(f"COPY {table.name} ({names}) FROM STDIN{form}") as copy:
+                if types:
+                    copy.set_types(types)
                 for row in rows:
                     copy.write_row(row)
     except dialect.loaded_dbapi.Error as error:
         raise translated(error) from error
     finally:
         cursor.close()
+
+
+def reclaim(engine: Engine, *tables: Table) -> None:
+    """Make the space of deleted and changed rows free again; not inside a transaction.
+
+    SQLite does so by itself. PostgreSQL does it once a minute at best, and by then a run that is
+    logged fast would have grown the table for good.
+    """
+    if engine.dialect.name == "sqlite":
+        return
+    names = ", ".join(table.name for table in tables)
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql(f"VACUUM (SKIP_LOCKED) {names}")
+
+
+def _binary_types(table: Table, columns: Sequence[str]) -> list[str]:
+    """Return the types of the columns where bytes are among them, which text would double."""
+    kinds = [table.c[name].type.python_type for name in columns]
+    return [_BINARY_TYPES[kind] for kind in kinds] if bytes in kinds else []
 
 
 def upsert(

@@ -153,7 +153,11 @@ def _refuse_unless_ours(table: str, state: State) -> None:
     first = next(iter(SHAPES[table].values()))
     known = [name for name in first if name in columns]
     # Half of the runs' columns; of a table that hangs on the runs, one besides its key.
-    enough = len(first) / 2 if table == "training_runs" else len({"id", *NEEDED[table]}) + 1
+    enough = (
+        len(first) / 2
+        if table == "training_runs"
+        else min(len({"id", *NEEDED[table]}) + 1, len({"id", *first}))
+    )
     if not missing and len({"id", *known} if table != "training_runs" else known) < enough:
         missing = [name for name in first if name not in columns]
     if missing:

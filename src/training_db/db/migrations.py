@@ -73,7 +73,7 @@ def upgrade(
     Example:
         >>> report = upgrade("sqlite://")
         >>> report.from_version, report.to_version
-        (None, 'v2.1')
+        (None, 'v3')
     """
     target = _version(revision)
     with _engine(place, create=True) as engine:
@@ -372,12 +372,18 @@ def _adopt(
     version = adopt_tables(connection, state, migrate, report.notes.append, progress)
     if version != VERSIONS[0]:  # from v1, the next migration fills them
         load_script("backfill_v2").back_fill(connection, report.notes.append, progress)
+    if VERSIONS.index(version) >= VERSIONS.index("v3"):
+        load_script("history_v3").finish(connection, report.notes.append, progress)
     return version
 
 
 def _fill_what_a_script_left(
     connection: Connection, report: Report, progress: Progress | None
 ) -> None:
-    if inspect(connection).has_table(_BACKFILL):
+    if not inspect(connection).has_table(_BACKFILL):
+        return
+    left = connection.scalars(text(f"SELECT revision FROM {_BACKFILL}")).all()  # noqa: S608 - a constant
+    if left != ["v3"]:  # v2 says so with a row, and used to say so with none
         load_script("backfill_v2").back_fill(connection, report.notes.append, progress)
-        connection.execute(text(f"DROP TABLE {_BACKFILL}"))
+    load_script("history_v3").finish(connection, report.notes.append, progress)
+    connection.execute(text(f"DROP TABLE {_BACKFILL}"))

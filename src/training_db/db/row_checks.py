@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, text
 
-from training_db.db.shapes import NEEDED, UNIQUE
+from training_db.db.shapes import NEEDED, REFERENCES, UNIQUE
 from training_db.errors import MigrationFailed
 
 if TYPE_CHECKING:
@@ -30,15 +30,15 @@ def refuse_rows(connection: Connection, state: State, tables: list[str]) -> None
     """
     faults = []
     for table in tables:
-        if table == "training_runs":
-            faults += _without(connection, table, ("run_id",))
-            faults += _alike(connection, table, ("run_id",))
-            if "wandb_run_id" in state.tables[table]:
-                faults += _alike(connection, table, ("wandb_run_id",))
-        else:
-            faults += _without(connection, table, NEEDED[table])
-            faults += _orphans(connection, table)
-            faults += _alike(connection, table, UNIQUE[table]) if table in UNIQUE else []
+        columns = state.tables[table]
+        faults += _without(
+            connection, table, NEEDED[table][: 1 if table == "training_runs" else None]
+        )
+        if table != "training_runs":
+            faults += _orphans(connection, table, state)
+        for alike in UNIQUE.get(table, ()):
+            if set(alike) <= set(columns):
+                faults += _alike(connection, table, alike)
     if faults:
         raise MigrationFailed(
             f"nothing was changed, because rows cannot be adopted: {'; '.join(faults)}. "
@@ -70,14 +70,24 @@ def _alike(connection: Connection, table: str, columns: tuple[str, ...]) -> list
     return [f"{table} has several rows of one {' and '.join(columns)} ({rows})"]
 
 
-def _orphans(connection: Connection, table: str) -> list[str]:
-    rows = _some(
-        connection,
-        f"SELECT DISTINCT CAST(run_id AS text) FROM {table} "
-        "WHERE run_id IS NOT NULL AND CAST(run_id AS text) NOT IN "
-        "(SELECT CAST(run_id AS text) FROM training_runs WHERE run_id IS NOT NULL)",
-    )
-    return [f"{table} has rows of runs that do not exist (run_id {rows})"] if rows else []
+def _orphans(connection: Connection, table: str, state: State) -> list[str]:
+    faults = []
+    for column in NEEDED[table]:
+        if column not in REFERENCES:
+            continue
+        parent, key = REFERENCES[column]
+        what = "runs" if parent == "training_runs" else "metrics"
+        known = f"SELECT CAST({key} AS text) FROM {parent} WHERE {key} IS NOT NULL"
+        if key not in state.tables.get(parent, ()):
+            known = "SELECT ''"
+        rows = _some(
+            connection,
+            f"SELECT DISTINCT CAST({column} AS text) FROM {table} "
+            f"WHERE {column} IS NOT NULL AND CAST({column} AS text) NOT IN ({known})",
+        )
+        if rows:
+            faults.append(f"{table} has rows of {what} that do not exist ({column} {rows})")
+    return faults
 
 
 def _some(connection: Connection, query: str) -> str:

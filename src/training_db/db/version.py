@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 VERSION_TABLE = "training_db_version"
-VERSIONS = ("v1", "v2", "v2.1")
+VERSIONS = ("v1", "v2", "v2.1", "v3")
 HEAD = VERSIONS[-1]
 
 

@@ -10,7 +10,16 @@ from sqlalchemy import Column, Computed, Index, Table, Text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from training_db.models.base import Base
-from training_db.models.types import JSONB, BigInt, Flag, PlainText, Real, UTCDateTime, utc_now
+from training_db.models.types import (
+    JSONB,
+    BigInt,
+    Flag,
+    PlainText,
+    Real,
+    UTCDateTime,
+    next_run_number,
+    utc_now,
+)
 from training_db.timestamps import now
 
 if TYPE_CHECKING:
@@ -83,7 +92,17 @@ class Run(Base):
     final_grad_norm: Mapped[float | None] = mapped_column(Real)
     final_learning_rate: Mapped[float | None] = mapped_column(Real)
     total_training_steps: Mapped[int | None] = mapped_column(BigInt)
-    history_json: Mapped[str | None] = mapped_column(Text, deferred=True, deferred_raiseload=True)
+    number: Mapped[int | None] = mapped_column(BigInt, server_default=next_run_number())
+    notes: Mapped[str | None] = mapped_column(Text)
+    parent_run_id: Mapped[str | None] = mapped_column(PlainText)
+    group_name: Mapped[str | None] = mapped_column(PlainText)
+    heartbeat_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    deleted_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    git_branch: Mapped[str | None] = mapped_column(PlainText)
+    git_commit: Mapped[str | None] = mapped_column(PlainText)
+    git_dirty: Mapped[bool | None] = mapped_column(Flag)
+    # How history_json was written, where the segments alone do not say it.
+    history_layout: Mapped[str | None] = mapped_column(Text, deferred=True)
 
     objectives: Mapped[list[Objective]] = relationship(
         back_populates="run", lazy="raise_on_sql", passive_deletes=True
@@ -101,6 +120,16 @@ NEWEST_FIRST = (training_runs.c.created_at.desc(), training_runs.c.run_id.desc()
 Index("ix_training_runs_created_at", *NEWEST_FIRST)
 for _name in ("gradient_method", "status", "host", "batch_size", "learning_rate"):
     Index(f"ix_training_runs_{_name}", training_runs.c[_name], *NEWEST_FIRST)
+
+# Other tables refer to a run by its number, which is 8 bytes in each of their rows.
+Index("uq_training_runs_number", training_runs.c.number, unique=True)
+Index("ix_training_runs_group_name", training_runs.c.group_name, *NEWEST_FIRST)
+Index("ix_training_runs_parent_run_id", training_runs.c.parent_run_id)
+Index(
+    "ix_training_runs_deleted_at",
+    training_runs.c.run_id,
+    info={"where": "deleted_at IS NOT NULL"},
+)
 
 # What PostgreSQL searches by JSON path. SQLite reads the text itself, so these exist on
 # PostgreSQL only and no statement of ours selects them.

@@ -19,6 +19,7 @@ from sqlalchemy import (
     Integer,
     Text,
     and_,
+    any_,
     case,
     cast,
     false,
@@ -39,7 +40,7 @@ from training_db.timestamps import format_timestamp, parse_timestamp
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from sqlalchemy import Dialect
+    from sqlalchemy import Dialect, Select
     from sqlalchemy.sql.compiler import SQLCompiler
 
     Processor = Callable[[Any], Any] | None
@@ -163,6 +164,25 @@ def _utc_now(element: utc_now, compiler: SQLCompiler, **kw: Any) -> str:
     return "now()"
 
 
+class next_run_number(FunctionElement[Any]):  # noqa: N801 - it stands in SQL like a function's name
+    """The number of a new run. SQLite has no sequences; there a trigger fills it in."""
+
+    type = BigInteger()
+    inherit_cache = True
+
+
+@compiles(next_run_number, "sqlite")
+def _next_run_number_sqlite(element: next_run_number, compiler: SQLCompiler, **kw: Any) -> str:
+    del element, compiler, kw
+    return "NULL"
+
+
+@compiles(next_run_number)
+def _next_run_number(element: next_run_number, compiler: SQLCompiler, **kw: Any) -> str:
+    del element, compiler, kw
+    return "nextval('training_runs_number_seq'::regclass)"
+
+
 class by_backend(ColumnElement[bool]):  # noqa: N801 - it stands in SQL like a function's name
     """A condition written twice, of which each backend gets its own."""
 
@@ -181,6 +201,15 @@ class by_backend(ColumnElement[bool]):  # noqa: N801 - it stands in SQL like a f
 @compiles(by_backend)
 def _by_backend(element: by_backend, compiler: SQLCompiler, **kw: Any) -> str:
     return compiler.process(getattr(element, compiler.dialect.name), **kw)
+
+
+def is_one_of(column: ColumnElement[Any], rows: Select[Any]) -> ColumnElement[bool]:
+    """Ask for the values that a query of one column finds, which are looked up first.
+
+    PostgreSQL would weigh it as a join otherwise, which takes longer than finding them.
+    """
+    found: ColumnElement[Any] = func.array(rows.scalar_subquery())
+    return by_backend(sqlite=column.in_(rows), postgresql=column == any_(found))
 
 
 def text_like(column: ColumnElement[Any], pattern: str, *, negated: bool) -> ColumnElement[bool]:

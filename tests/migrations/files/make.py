@@ -10,10 +10,12 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Engine, create_engine, text
+from sqlalchemy import Connection, Engine, create_engine, text
 
 from training_db.db.migrations import upgrade
+from training_db.segments import column, encode, pack
 from training_db.settings import resolve_url
 
 HERE = Path(__file__).parent
@@ -56,7 +58,7 @@ def fill(engine: Engine, version: str) -> None:
                     "summary": SUMMARY if index == 0 else None,
                 },
             )
-        if version in ("v2", "v2.1"):
+        if version in ("v2", "v2.1", "v3"):
             connection.execute(
                 text(
                     "INSERT INTO run_objectives (run_id, objective_name, weight, raw_mean) "
@@ -74,6 +76,37 @@ def fill(engine: Engine, version: str) -> None:
                     "VALUES ('plain', 1, 2)"
                 )
             )
+
+        if version == "v3":
+            fill_history(connection)
+
+
+def fill_history(connection: Connection) -> None:
+    """Log two rows of a run, the first as a segment and the second as a tail."""
+    first, second = column([0.5]), column([0.25], 1)
+    segment = encode(first)
+    rows: dict[str, dict[str, Any]] = {
+        "metric_names": {"id": 1, "name": "loss"},
+        "run_history_segments": {"run_number": 1, "metric_id": 1, "writer": 0}
+        | {name: getattr(segment, name) for name in segment.__slots__},
+        "run_history_tails": {
+            "run_number": 1, "writer": 0, "first_row": 1, "last_row": 1,
+            "block": pack({1: second}, 1),
+        },
+        "run_metrics": {
+            "run_number": 1, "metric_id": 1, "count": 2, "non_finite_count": 0, "other_count": 0,
+            "first": 0.5, "first_step": 0, "last": 0.25, "last_step": 1, "min": 0.25,
+            "min_step": 1, "max": 0.5, "max_step": 0, "mean": 0.375,
+        },
+        "run_tags": {"run_number": 1, "name": "good"},
+        "run_events": {"run_number": 1, "kind": "note", "message": "began"},
+        "run_artifacts": {"run_number": 1, "artifact_type": "plot", "filepath": "a.png"},
+    }  # fmt: skip
+    for table, values in rows.items():
+        names, marks = ", ".join(values), ", ".join(f":{name}" for name in values)
+        connection.execute(text(f"INSERT INTO {table} ({names}) VALUES ({marks})"), values)
+    connection.execute(text("UPDATE training_runs SET history_layout = '={broken' "
+                            "WHERE run_id = 'broken'"))  # fmt: skip
 
 
 def make(version: str, url: str | None) -> None:
