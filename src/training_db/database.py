@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Self
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Self
 
 from training_db.db.session import Transactions
 from training_db.extraction import RULES, ExtractionRules
+from training_db.repository.artifacts import ArtifactRepository
+from training_db.repository.events import EventRepository
+from training_db.repository.metrics import MetricRepository
 from training_db.repository.objectives import ObjectiveRepository
 from training_db.repository.runs import RunRepository
 from training_db.repository.scaffolds import ScaffoldRepository
 from training_db.repository.statistics import StatisticsRepository
+from training_db.repository.tags import TagRepository
 from training_db.settings import resolve_url
 
 if TYPE_CHECKING:
@@ -18,6 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sqlalchemy import URL, Engine
+
+    from training_db.recording.recorder import Recorder
+    from training_db.repository.history import HistoryRepository
 
 
 class TrainingDB:
@@ -32,6 +40,10 @@ class TrainingDB:
         runs: The runs.
         objectives: Their objectives.
         scaffolds: Their scaffolds.
+        metrics: What each metric of each run came to, and the best run by it.
+        artifacts: Where files of the runs stand.
+        events: What happened to the runs, and when.
+        tags: Words pinned to the runs.
         statistics: Figures over the runs.
 
     Nothing is connected before the first question. An instance may be shared by threads, and may
@@ -60,7 +72,19 @@ class TrainingDB:
         self.runs = RunRepository(self._transactions, rules)
         self.objectives = ObjectiveRepository(self._transactions)
         self.scaffolds = ScaffoldRepository(self._transactions)
+        self.metrics = MetricRepository(self._transactions)
+        self.artifacts = ArtifactRepository(self._transactions)
+        self.events = EventRepository(self._transactions)
+        self.tags = TagRepository(self._transactions)
         self.statistics = StatisticsRepository(self._transactions)
+
+    @cached_property
+    def history(self) -> HistoryRepository:
+        """The history of the runs: every metric at every step."""
+        # Not at the top: it loads numpy, which many a script has no use for.
+        from training_db.repository.history import HistoryRepository
+
+        return HistoryRepository(self._transactions)
 
     @property
     def engine(self) -> Engine:
@@ -80,6 +104,21 @@ class TrainingDB:
         """
         with self._transactions(writes=True):
             yield self
+
+    def recorder(self, run_id: str, **options: Any) -> Recorder:
+        """Log the history of a run while it trains, without slowing it.
+
+        Args:
+            run_id: The run.
+            options: What :class:`training_db.recording.recorder.Recorder` takes, such as
+                ``flush_seconds``.
+
+        Returns:
+            A recorder; a context manager, which closes it.
+        """
+        from training_db.recording.recorder import Recorder
+
+        return Recorder(self, run_id, **options)
 
     def close(self) -> None:
         """Close all connections; the object opens new ones if it is used again."""

@@ -17,6 +17,7 @@
     │   └── FilterSyntaxError                a filter text that cannot be read
     ├── NotFound (KeyError)
     │   ├── RunNotFound
+    │   ├── MetricNotFound
     │   └── ObjectiveNotFound
     ├── Conflict                             what should be unique is there already
     │   └── RunExists
@@ -34,6 +35,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+
+_SHOWN_NAMES = 20
 
 
 class TrainingDBError(Exception):
@@ -145,6 +149,17 @@ class ObjectiveNotFound(NotFound):
             f"run {run_id!r} has no objective {name!r} (it has: {listed}); "
             f"insert_objective({run_id!r}, {name!r}) adds it"
         )
+
+
+class MetricNotFound(NotFound):
+    """No history has a metric of this name; the message lists some that there are."""
+
+    def __init__(self, name: object, present: Iterable[str]) -> None:
+        names = [str(one) for one in present]
+        close = get_close_matches(str(name), names, n=1)
+        hint = f" (did you mean {close[0]!r}?)" if close else ""
+        listed = ", ".join(names[:_SHOWN_NAMES]) + (" ..." if len(names) > _SHOWN_NAMES else "")
+        super().__init__(f"there is no metric {name!r}{hint}; there are: {listed or 'none'}")
 
 
 class Conflict(TrainingDBError):

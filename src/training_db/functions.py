@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from training_db.database import TrainingDB
 from training_db.repository.filters import And, as_filter
-from training_db.repository.runs import NEWEST_FIRST
+from training_db.repository.run_queries import NEWEST_FIRST
 from training_db.repository.thresholds import from_thresholds
 from training_db.settings import VARIABLES, is_in_memory
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Mapping
 from datetime import datetime
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import (
@@ -25,17 +26,24 @@ from training_db.errors import InvalidValue, UnknownName
 from training_db.models import (
     DIRECTIONS,
     RunStatus,
+    run_artifacts,
+    run_events,
     run_objectives,
     run_scaffolds,
+    run_tags,
     training_runs,
 )
 from training_db.models.types import LARGEST, LONGEST_INDEXED, SMALLEST
 from training_db.timestamps import parse_timestamp
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from sqlalchemy import Column, Table
 
-_KEPT_BY_US = {"id", "created_at_db", "updated_at_db"}
+_KEPT_BY_US = {"id", "created_at_db", "updated_at_db", "number", "history_layout"}
+# No column any more: segments hold it, and what it is, is checked where they are made.
+_HISTORY = {"history_json": Any}
 
 
 def _no_bool(value: object) -> object:
@@ -72,10 +80,6 @@ def _json_text(value: object) -> str:
     return encode(decode(value) if isinstance(value, str) else value)
 
 
-def _history_text(value: object) -> str:
-    return _json_text(history_columns(value))
-
-
 _Text = Annotated[str, AfterValidator(_storable)]
 _IndexedText = Annotated[_Text, AfterValidator(_indexable)]
 _Integer = Annotated[int, BeforeValidator(_exact), Field(ge=SMALLEST, le=LARGEST)]
@@ -90,18 +94,23 @@ _BY_NAME: dict[str, Any] = {
     "status": RunStatus,
     "direction": Literal[DIRECTIONS],
     "duration_seconds": Annotated[_Integer, BeforeValidator(_rounded)],
-    "history_json": Annotated[str, BeforeValidator(_history_text)],
 }
 
 
-def _model(name: str, table: Table, without: set[str]) -> type[BaseModel]:
+def _model(
+    name: str,
+    table: Table,
+    without: Iterable[str] = (),
+    more: Mapping[str, Any] = MappingProxyType({}),
+) -> type[BaseModel]:
     indexed = {column.name for index in table.indexes for column in index.columns}
     indexed |= {column.name for key in table.constraints for column in key.columns}  # type: ignore[attr-defined]
     fields: dict[str, Any] = {
         column.name: (_field_type(column, indexed), None)
         for column in table.c
-        if column.name not in without | _KEPT_BY_US and column.computed is None
+        if column.name not in {*without, *_KEPT_BY_US} and column.computed is None
     }
+    fields |= {field: (kind, None) for field, kind in more.items()}
     return create_model(name, __config__=ConfigDict(extra="forbid"), **fields)
 
 
@@ -115,9 +124,12 @@ def _field_type(column: Column[Any], indexed: set[str]) -> Any:
     return kind | None if column.nullable else kind
 
 
-RunFields = _model("RunFields", training_runs, set())
-ObjectiveFields = _model("ObjectiveFields", run_objectives, {"run_id"})
-ScaffoldFields = _model("ScaffoldFields", run_scaffolds, {"run_id"})
+RunFields = _model("RunFields", training_runs, more=_HISTORY)
+ObjectiveFields = _model("ObjectiveFields", run_objectives, ["run_id"])
+ScaffoldFields = _model("ScaffoldFields", run_scaffolds, ["run_id"])
+EventFields = _model("EventFields", run_events, ["run_number"])
+ArtifactFields = _model("ArtifactFields", run_artifacts, ["run_number"])
+TagFields = _model("TagFields", run_tags, ["run_number"])
 
 
 def checked(model: type[BaseModel], fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -188,7 +200,7 @@ def as_mapping(value: object, name: str) -> Mapping[str, Any]:
     )
 
 
-def history_columns(history: object) -> object:
+def history_columns(history: Any) -> Mapping[Any, Any]:
     """Bring a history to one list a metric.
 
     Args:
@@ -204,7 +216,10 @@ def history_columns(history: object) -> object:
     if hasattr(history, "to_dict") and not isinstance(history, Mapping):
         history = history.to_dict("list")
     if isinstance(history, str):
-        history = decode(history)
+        try:
+            history = decode(history)
+        except InvalidValue as error:
+            raise InvalidValue(f"the history cannot be read: {error}") from None
     if isinstance(history, (list, tuple)) and all(isinstance(row, Mapping) for row in history):
         metrics = dict.fromkeys(metric for row in history for metric in row)
         return {metric: [row.get(metric) for row in history] for metric in metrics}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import operator
 import re
+from functools import reduce
 from typing import Any
 
 from training_db.repository.filters import (
@@ -16,10 +17,12 @@ from training_db.repository.filters import (
     Field,
     Filter,
     Like,
+    MetricField,
     Missing,
     Not,
     ObjectiveField,
     Or,
+    TagField,
 )
 
 OPERATORS = {
@@ -34,13 +37,29 @@ OPPOSITE = {"=": "!=", "!=": "=", "<": ">=", ">=": "<", ">": "<=", "<=": ">"}
 NOTHING = object()
 
 
+def found_by(tree: Filter, run: dict[str, Any]) -> bool:
+    """Tell whether a listing shows a run: one in the trash only where the filter speaks of that."""
+    hidden = run.get("deleted_at") is not None and not names(tree, "deleted_at")
+    return matches(tree, run) and not hidden
+
+
+def names(tree: Filter, column: str) -> bool:
+    match tree:
+        case Not(part):
+            return names(part, column)
+        case And(parts) | Or(parts):
+            return any(names(part, column) for part in parts)
+    return tree.field == ColumnField(column)
+
+
 def matches(tree: Filter, run: dict[str, Any], *, negated: bool = False) -> bool:
     """Tell whether a run matches.
 
     Args:
         tree: The filter.
         run: Columns by name, ``config`` and ``summary`` as dicts, ``objectives`` as a dict of
-            name to statistics.
+            name to statistics, ``metrics`` as a dict of name to the values logged, ``tags`` as a
+            dict of name to value.
         negated: Whether a ``not`` stands in front, which turns each comparison into its opposite.
     """
     match tree:
@@ -62,7 +81,8 @@ def matches(tree: Filter, run: dict[str, Any], *, negated: bool = False) -> bool
             return any(isinstance(one, str) and like(one, pattern) == wanted
                        for one in values(field, run))  # fmt: skip
         case Missing(field):
-            there = any(one is not None for one in values(field, run))
+            is_tag = isinstance(field, TagField)  # which is there without a value too
+            there = any(is_tag or one is not None for one in values(field, run))
             return there == (tree.negated != negated)
     raise AssertionError(tree)
 
@@ -73,10 +93,31 @@ def values(field: Field, run: dict[str, Any]) -> list[Any]:
         return [run.get(field.name)]
     if isinstance(field, ObjectiveField):
         return [run.get("objectives", {}).get(field.name, {}).get(field.statistic)]
+    if isinstance(field, MetricField):
+        logged = run.get("metrics", {}).get(field.name)
+        return [] if logged is None else [statistics(logged)[field.statistic]]
+    if isinstance(field, TagField):
+        tags = run.get("tags", {})
+        return [tags[field.name]] if field.name in tags else []
     document = run.get({"config_json": "config", "final_metrics_json": "summary"}[field.column])
     assert isinstance(field, DocumentField)
     found = [at(document, path) for path in field.paths]
     return [one for one in found if one is not NOTHING]
+
+
+def statistics(logged: list[float]) -> dict[str, float | None]:
+    """Say what a metric came to."""
+    finite = [value for value in logged if math.isfinite(value)]
+    return {
+        "first": logged[0],
+        "last": logged[-1],
+        "min": min(finite, default=None),
+        "max": max(finite, default=None),
+        # Rounding does not carry it past what it is the mean of.
+        "mean": sorted([min(finite), reduce(operator.add, finite) / len(finite), max(finite)])[1]
+        if finite
+        else None,
+    }
 
 
 def at(node: Any, path: tuple[str, ...]) -> Any:

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import select
 
 from tests.contract.conftest import empty
-from tests.contract.oracle import OPERATORS, matches
+from tests.contract.oracle import OPERATORS, found_by
 from tests.unit.strategies import SLOW
+from training_db.models import METRIC_STATISTICS, training_runs
+from training_db.repository.filter_sql import condition
 from training_db.repository.filters import (
     Among,
     And,
@@ -19,10 +22,13 @@ from training_db.repository.filters import (
     DocumentField,
     Filter,
     Like,
+    MetricField,
     Missing,
     Not,
     ObjectiveField,
     Or,
+    TagField,
+    field,
 )
 
 if TYPE_CHECKING:
@@ -117,18 +123,26 @@ def assert_same_runs(
     for db in both:
         empty(db)
         for row in rows:
-            objectives = row.get("objectives", {})
-            db.runs.insert(**{name: value for name, value in row.items() if name != "objectives"})
-            for name, statistics in objectives.items():
-                db.objectives.insert(row["run_id"], name, **statistics)
+            run_id, apart = row["run_id"], ("objectives", "metrics", "tags")
+            db.runs.insert(**{name: value for name, value in row.items() if name not in apart})
+            for name, statistics in row.get("objectives", {}).items():
+                db.objectives.insert(run_id, name, **statistics)
+            for name, logged in row.get("metrics", {}).items():
+                db.history.append(run_id, {name: logged})
+            for name, value in row.get("tags", {}).items():
+                db.tags.add(run_id, name, value)
     for tree in filters:
         if asks_for_what_is_not_finite(tree):
             continue
-        wanted = [row["run_id"] for row in rows if matches(tree, row)]
+        wanted = [row["run_id"] for row in rows if found_by(tree, row)]
         for db in both:
             found = [run["run_id"] for run in db.runs.query(tree, "run_id", None)]
             assert sorted(found) == sorted(wanted), (db.engine.name, tree)
             assert db.runs.count(tree) == len(wanted)
+            for few in (False, True):  # either way in
+                ids = select(training_runs.c.run_id).where(condition(tree, few=few))
+                with db.engine.connect() as connection:
+                    assert sorted(connection.execute(ids).scalars()) == sorted(wanted), tree
 
 
 @settings(SLOW, max_examples=50)
@@ -151,35 +165,36 @@ def test_every_comparison_and_its_opposite_mean_the_same_at_the_very_value(
     both: tuple[TrainingDB, TrainingDB],
 ) -> None:
     fields = [ColumnField("batch_size"), ColumnField("learning_rate"), ObjectiveField("QED"),
-              DocumentField("config_json", (("n",),))]  # fmt: skip
+              DocumentField("config_json", (("n",),)),
+              *(MetricField("loss", one) for one in METRIC_STATISTICS)]  # fmt: skip
     tests = [Compare(field, operator, 2) for field in fields for operator in OPERATORS]
     runs = [
         {"batch_size": n, "learning_rate": float(n), "config": {"n": n},
-         "objectives": {"QED": {"raw_mean": float(n)}}}
+         "objectives": {"QED": {"raw_mean": float(n)}}, "metrics": {"loss": [float(n)]}}
         for n in (1, 2, 3)
     ]  # fmt: skip
     assert_same_runs(both, runs, [*tests, *map(Not, tests)])
 
 
 def test_every_pattern_means_the_same_for_every_text(both: tuple[TrainingDB, TrainingDB]) -> None:
-    runs = [{"host": text, "config": {"t": text}} for text in TEXTS if text]
-    fields = [ColumnField("host"), DocumentField("config_json", (("t",),))]
+    runs = [{"host": text, "config": {"t": text}, "tags": {"t": text}} for text in TEXTS if text]
+    fields = [ColumnField("host"), DocumentField("config_json", (("t",),)), TagField("t")]
     tests = [Like(field, pattern) for field in fields for pattern in [*PATTERNS, "[[]%", "[a%"]]
     assert_same_runs(both, runs, [*tests, *map(Not, tests)])
 
 
 def of_column(name: str, wanted: st.SearchStrategy[Any], *, ordered: bool = True) -> Any:
-    field = ObjectiveField(*name.split(".")[1:]) if "." in name else ColumnField(name)
+    target = field(name)
     operators = ["=", "!=", "<", "<=", ">", ">="] if ordered else ["=", "!="]
     return st.one_of(
-        st.builds(Compare, st.just(field), st.sampled_from(operators), wanted),
+        st.builds(Compare, st.just(target), st.sampled_from(operators), wanted),
         st.builds(
             Among,
-            st.just(field),
+            st.just(target),
             st.lists(wanted, min_size=1, max_size=3).map(tuple),
             negated=st.booleans(),
         ),
-        st.builds(Missing, st.just(field), negated=st.booleans()),
+        st.builds(Missing, st.just(target), negated=st.booleans()),
     )
 
 
@@ -227,6 +242,44 @@ COLUMN_LEAVES = st.one_of(
 @settings(SLOW, max_examples=50)
 @given(st.lists(RUNS, max_size=6), st.lists(trees(COLUMN_LEAVES), min_size=1, max_size=8))
 def test_a_column_or_objective_means_the_same_on_both_backends(
+    both: tuple[TrainingDB, TrainingDB], runs: list[dict[str, Any]], filters: list[Filter]
+) -> None:
+    assert_same_runs(both, runs, filters)
+
+
+LOGGED = [0.0, 1.0, -1.0, 0.5, 0.1, 1e300, 5e-324, -0.0, math.nan, math.inf, -math.inf]
+OF_RUNS = st.fixed_dictionaries(
+    {},
+    optional={
+        "metrics": st.dictionaries(
+            st.sampled_from(["loss", "it's"]),
+            st.lists(st.sampled_from(LOGGED), min_size=1, max_size=4),
+        ),
+        "tags": st.dictionaries(
+            st.sampled_from(["keep", "it's"]), st.none() | texts.filter(bool), max_size=2
+        ),
+        "deleted_at": st.sampled_from(TIMES),
+    },
+)
+LOSS = [f"metric.loss.{one}" for one in METRIC_STATISTICS]
+ROW_LEAVES = st.one_of(
+    st.sampled_from([*LOSS, "metric.it's.max"]).flatmap(lambda name: of_column(name, asked_real)),
+    st.builds(Compare, st.sampled_from(LOSS).map(field), st.just("="), real),
+    st.sampled_from(["tag.keep", "tag.it's"]).flatmap(
+        lambda name: of_column(name, texts.filter(bool), ordered=False)
+    ),
+    st.builds(Like, st.just(TagField("keep")), st.sampled_from(PATTERNS), negated=st.booleans()),
+    of_column("deleted_at", st.sampled_from(TIMES)),
+)
+
+
+@settings(SLOW, max_examples=50)
+@given(st.lists(OF_RUNS, max_size=6), st.lists(trees(ROW_LEAVES), min_size=1, max_size=8))
+@example(
+    [{"metrics": {"loss": [0.1, 0.1, 0.1]}}],  # whose mean, in floats, is more than each of them
+    [Compare(MetricField("loss", "mean"), symbol, 0.1) for symbol in OPERATORS],
+)
+def test_a_metric_a_tag_or_the_trash_means_the_same_on_both_backends(
     both: tuple[TrainingDB, TrainingDB], runs: list[dict[str, Any]], filters: list[Filter]
 ) -> None:
     assert_same_runs(both, runs, filters)

@@ -42,6 +42,14 @@ def filled(db: TrainingDB) -> TrainingDB:
         db.objectives.insert("a", name, raw_mean=mean, raw_std=0.1)
     db.objectives.insert("b", "QED", raw_mean=0.5)
     db.objectives.insert("c", "QED")
+    db.history.append(
+        "a",
+        {"loss": [2.0, 0.25, 0.5], "val/acc": [1, 0, float("nan")], "a.min": [1, 1, 1],
+         "note": ["x", "y", "z"]},
+    )  # fmt: skip
+    db.tags.add("a", "paper", "figure 1")
+    db.tags.add("b", "paper", "figure 2")
+    db.tags.add("c", "my word")
     return db
 
 
@@ -108,7 +116,16 @@ def found(db: TrainingDB, filters: Any) -> str:
         ({"objective.SA": None}, "bc"),
         ({"run_id": ["a", "c", "nobody"]}, "ac"),
         ({"wandb_run_id": "w-a"}, "a"),
-        ({"history_json": None}, "abc"),
+        ({"history_json": None}, "bc"),
+        ({"number": [1, 3]}, "ac"),
+        ({"max_number": 2}, "ab"),
+        ({"metric.loss": 0.5}, "a"),
+        ({"metric.loss.min": [0.25, 7]}, "a"),
+        ({"metric.loss": None}, "bc"),
+        ({"tag.paper": "figure 1"}, "a"),
+        ({"tag.paper": ["figure 1", "figure 2"]}, "ab"),
+        ({"tag.paper": None}, "c"),
+        ({"tag.my word": None}, "ab"),
     ],
     ids=str,
 )
@@ -160,6 +177,31 @@ def test_a_dict_of_filters_finds(filled: TrainingDB, filters: Any, runs: str) ->
         ("summary.train/acc > 0.85", "a"),
         ("(host = 'gpu-1' or host = 'gpu-2') and not (status = 'failed')", "a"),
         ("config_json is not missing", "abc"),
+        ("history_json is not missing", "a"),
+        ("history_json is missing and host = 'gpu-2'", "b"),
+        ("metric.loss < 0.6", "a"),
+        ("metric.loss.last <= 0.5 and metric.loss.min < 0.3 and metric.loss.max >= 2", "a"),
+        ("metric.loss.min < 0.25 or metric.loss.max > 2", ""),
+        ("metric.loss.first = 2 and metric.loss.mean > 0.9", "a"),
+        ("not metric.loss.last > 1", "a"),
+        ("metric.loss.last is missing", "bc"),
+        ("metric.val/acc.last = nan", "a"),
+        ("metric.val/acc.last = inf", ""),
+        ("metric.val/acc.last < 1e300 or metric.val/acc.last >= -1e300", ""),
+        ("not metric.val/acc.last != 5", ""),
+        ("metric.val/acc.max = 1", "a"),
+        ("metric.note is missing", "abc"),
+        ("metric.nobody > 0", ""),
+        ('metric."a.min".min > 0', "a"),
+        ("tag.paper = 'figure 1'", "a"),
+        ("tag.paper != 'figure 1'", "b"),
+        ("not tag.paper = 'figure 1'", "b"),
+        ("tag.paper like 'figure _'", "ab"),
+        ("tag.paper not like '%1'", "b"),
+        ("tag.paper not in ('figure 2')", "a"),
+        ('tag."my word" is not missing', "c"),
+        ("tag.\"my word\" != 'a' or tag.\"my word\" like '%'", ""),
+        ("tag.paper is missing and metric.loss is missing", "c"),
     ],
 )
 def test_a_text_of_the_filter_language_finds(filled: TrainingDB, text: str, runs: str) -> None:

@@ -92,6 +92,85 @@ def test_an_objective_threshold_uses_the_index_on_name_and_mean(
     assert "ix_run_objectives_objective_name" in plan(filled, filters)
 
 
+@pytest.fixture
+def measured(filled: TrainingDB) -> TrainingDB:
+    """Three metrics of each run, of which the last value lies above the least by a half."""
+    columns = "(run_number, metric_id, count, non_finite_count, other_count, " + ", ".join(
+        f"{name}, {name}_step" for name in ("first", "last", "min", "max")
+    )
+    with filled.engine.begin() as connection:
+        for number, name in enumerate(("loss", "acc", "lr")):
+            connection.execute(
+                text("INSERT INTO metric_names (id, name) VALUES (:id, :name)"),
+                {"id": number, "name": name},
+            )
+            connection.execute(
+                text(
+                    f"INSERT INTO run_metrics {columns}, mean) SELECT number, {number}, 9, 0, 0, "
+                    "number + 1, 0, number + 0.5, 8, number, 3, number + 2, 4, number + 0.7 "
+                    "FROM training_runs"
+                )
+            )
+        connection.execute(
+            text("INSERT INTO run_tags SELECT number, 'keep', NULL FROM training_runs LIMIT 9")
+        )
+    with filled.engine.begin() as connection:
+        connection.execute(text("ANALYZE"))
+    return filled
+
+
+@pytest.mark.parametrize(
+    ("filters", "index"),
+    [
+        ("metric.loss.min < 4", "min"),
+        ("metric.loss.max > 2999", "max"),
+        ("metric.loss.last < 4", "min"),
+        ("metric.loss > 2998", "max"),
+        ("metric.loss.mean >= 2998", "max"),
+        ("metric.loss.first <= 5 and status = 'failed'", "min"),
+    ],
+)
+def test_a_threshold_of_a_metric_uses_the_index_on_its_extremes(
+    measured: TrainingDB, filters: str, index: str
+) -> None:
+    found = plan(measured, filters)
+    assert f"ix_run_metrics_metric_id_{index}" in found
+    assert "Seq Scan on run_metrics" not in found
+
+
+def test_a_tag_that_few_runs_have_is_where_the_listing_starts(measured: TrainingDB) -> None:
+    found = plan(measured, "tag.keep is not missing")
+    assert "run_tags" in found
+    assert "uq_training_runs_number" in found
+
+
+@pytest.mark.parametrize("mode", ["min", "max"])
+@pytest.mark.parametrize("filters", [None, "status = 'failed'"])
+def test_the_best_run_is_read_off_an_index(
+    measured: TrainingDB, mode: str, filters: str | None
+) -> None:
+    caught: list[tuple[str, Any]] = []
+
+    def note(_conn, _cursor, statement, parameters, _context, _many) -> None:  # type: ignore[no-untyped-def]
+        caught.append((statement, parameters))
+
+    event.listen(measured.engine, "before_cursor_execute", note)
+    best = measured.metrics.best("loss", mode, filters)
+    event.remove(measured.engine, "before_cursor_execute", note)
+    assert best[0]["value"] == {"min": 2 if filters else 1, "max": 3_002}[mode]
+    statement, parameters = next(one for one in caught if "run_metrics" in one[0])
+    explain = "EXPLAIN QUERY PLAN" if measured.engine.name == "sqlite" else "EXPLAIN"
+    with measured.engine.connect() as connection:
+        rows = connection.exec_driver_sql(f"{explain} {statement}", parameters)
+        # The index of the trash holds nothing but the trash.
+        steps = [str(row[-1]) for row in rows]
+        found = "\n".join(step for step in steps if "ix_training_runs_deleted_at" not in step)
+    assert f"ix_run_metrics_metric_id_{mode}" in found
+    assert "uq_training_runs_number" in found
+    assert "SCAN" not in found
+    assert "Seq Scan" not in found
+
+
 def test_two_thresholds_go_through_indexes_only(filled: TrainingDB) -> None:
     found = plan(filled, "objective.QED > 0.9 and objective.SA < 0.02")
     assert "Seq Scan on run_objectives" not in found

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from training_db import TrainingDB
 
-PROCESSES, RUNS = 8, 15
+PROCESSES, RUNS = 12, 15
 
 
-def test_eight_processes_insert_at_once_and_every_run_is_there(db: TrainingDB) -> None:
+def test_twelve_processes_insert_at_once_and_every_run_has_a_number_of_its_own(
+    db: TrainingDB,
+) -> None:
     url = db.url.render_as_string(hide_password=False)
     command = [sys.executable, "-m", "tests.contract.writer", url]
     writers = [
@@ -37,6 +39,8 @@ def test_eight_processes_insert_at_once_and_every_run_is_there(db: TrainingDB) -
         _, errors = writer.communicate(timeout=120)
         assert (writer.returncode, errors) == (0, "")
     assert db.runs.count() == PROCESSES * (RUNS + 50)
+    numbers = [run["number"] for run in db.runs.query(None, "number", None)]
+    assert numbers == list(range(1, PROCESSES * (RUNS + 50) + 1))
     assert db.runs.count("status = 'completed' and final_loss = 0.5") == PROCESSES * RUNS
     assert len(db.objectives.query(limit=None)) == PROCESSES * RUNS * 2
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.unit.strategies import same
 from training_db import TrainingDB
 from training_db.errors import InvalidValue, RunExists, RunNotFound, UnknownName
 from training_db.extraction import ExtractionRules
@@ -263,45 +262,6 @@ def test_the_first_and_last_moments_come_back(db: TrainingDB, year: str) -> None
     assert db.runs.get("r1")["created_at"].startswith(year)
 
 
-class FrameLike:
-    """Has what this library uses of a pandas DataFrame."""
-
-    def to_dict(self, orient: str) -> dict[str, list[Any]]:
-        assert orient == "list"
-        return {"loss": [2.0, 1.0], "lr": [None, 0.1]}
-
-
-@pytest.mark.parametrize(
-    "history",
-    [
-        {"loss": [2.0, 1.0], "lr": [None, 0.1]},
-        [{"loss": 2.0}, {"loss": 1.0, "lr": 0.1}],
-        FrameLike(),
-        '{"loss": [2.0, 1.0], "lr": [null, 0.1]}',
-        '[{"loss": 2.0}, {"loss": 1.0, "lr": 0.1}]',
-    ],
-    ids=["columns", "rows", "frame", "text", "text of rows"],
-)
-def test_a_history_may_have_any_form_that_people_have(db: TrainingDB, history: object) -> None:
-    db.runs.insert("r1")
-    db.runs.update_status("r1", "running", history_json=history)
-    text = db.runs.get("r1")["history_json"]
-    assert json.loads(text) == {"loss": [2.0, 1.0], "lr": [None, 0.1]}
-    assert db.runs.history_json("r1") == text
-
-
-def test_a_history_keeps_what_is_not_finite(db: TrainingDB) -> None:
-    history = {"loss": [1.0, math.nan, math.inf, "NaN", None]}
-    db.runs.insert("r1", history_json=history)
-    assert same(json.loads(db.runs.get("r1")["history_json"]), history)
-
-
-@pytest.mark.parametrize("history", [5, "text", [1, 2], object()])
-def test_a_history_of_another_kind_is_refused(db: TrainingDB, history: object) -> None:
-    with pytest.raises(InvalidValue, match="history"):
-        db.runs.insert("r1", history_json=history)
-
-
 def test_a_run_is_a_plain_dict_that_json_writes(db: TrainingDB) -> None:
     db.runs.insert("r1", config=CONFIG | {"x": math.nan}, summary=SUMMARY, history_json={"a": [1]})
     for run in (db.runs.get("r1"), db.runs.query()[0]):
@@ -311,17 +271,6 @@ def test_a_run_is_a_plain_dict_that_json_writes(db: TrainingDB) -> None:
         assert written["run_id"] == "r1"
         assert run["history_json"] == '{"a":[1]}'
         assert json.loads(json.dumps(run))["history_json"] == '{"a":[1]}'
-
-
-def test_history_is_reached_by_key_and_by_get_and_no_other_key_is(db: TrainingDB) -> None:
-    db.runs.insert("r1", history_json={"a": [1]})
-    assert db.runs.get("r1").get("history_json") == '{"a":[1]}'
-    run = db.runs.get("r1")
-    with pytest.raises(KeyError, match="histroy_json"):
-        run["histroy_json"]
-    assert run.get("nothing", 5) == 5
-    db.runs.insert("r2")
-    assert db.runs.get("r2")["history_json"] is None
 
 
 def test_a_run_crosses_process_borders_as_a_plain_dict(db: TrainingDB) -> None:

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from training_db import TrainingDB
+from training_db.db.version import HEAD
 from training_db.errors import SchemaError, SchemaMissing, SchemaNewer, SchemaOutdated
 
 if TYPE_CHECKING:
@@ -25,6 +26,23 @@ CALLS: dict[str, Any] = {
     "runs.page": lambda db: db.runs.page(),
     "runs.iterate": lambda db: list(db.runs.iterate()),
     "runs.count": lambda db: db.runs.count(),
+    "runs.ensure": lambda db: db.runs.ensure("r1"),
+    "runs.beat": lambda db: db.runs.beat("r1"),
+    "runs.delete": lambda db: db.runs.delete("r1"),
+    "runs.restore": lambda db: db.runs.restore("r1"),
+    "runs.number": lambda db: db.runs.number("r1"),
+    "runs.by_number": lambda db: db.runs.by_number(1),
+    "runs.resolve": lambda db: db.runs.resolve("1"),
+    "metrics.best": lambda db: db.metrics.best("loss"),
+    "metrics.of": lambda db: db.metrics.of("r1"),
+    "metrics.names": lambda db: db.metrics.names(),
+    "events.add": lambda db: db.events.add("r1", "note", "it began"),
+    "events.list": lambda db: db.events.list("r1"),
+    "artifacts.add": lambda db: db.artifacts.add("r1", "plot", "loss.png"),
+    "artifacts.list": lambda db: db.artifacts.list("r1"),
+    "tags.add": lambda db: db.tags.add("r1", "keep"),
+    "tags.remove": lambda db: db.tags.remove("r1", "keep"),
+    "tags.of": lambda db: db.tags.of("r1"),
     "objectives.insert": lambda db: db.objectives.insert("r1", "QED"),
     "objectives.update_metric": lambda db: db.objectives.update_metric("r1", "QED", "raw_mean", 1),
     "objectives.update_from_summary": lambda db: db.objectives.update_from_summary("r1", {}),
@@ -37,12 +55,16 @@ CALLS: dict[str, Any] = {
     "transaction": lambda db: db.transaction().__enter__(),
 }
 
+REPOSITORIES = (
+    "runs", "objectives", "scaffolds", "statistics", "metrics", "events", "artifacts", "tags",
+)  # fmt: skip
+
 
 def test_the_list_of_calls_is_whole() -> None:
     with TrainingDB("sqlite://") as db:
         methods = {
             f"{repository}.{name}"
-            for repository in ("runs", "objectives", "scaffolds", "statistics")
+            for repository in REPOSITORIES
             for name in dir(getattr(db, repository))
             if not name.startswith("_")
         }
@@ -91,5 +113,5 @@ def test_a_database_that_is_upgraded_meanwhile_is_used_at_the_next_call(db: Trai
     set_version(db, "v2")
     with pytest.raises(SchemaOutdated):
         db.runs.count()
-    set_version(db, "v2.1")
+    set_version(db, HEAD)
     assert db.runs.count() == 0

@@ -108,7 +108,7 @@ def test_an_error_crosses_process_borders(error: TrainingDBError) -> None:
 
 def test_the_public_names_are_pinned() -> None:
     assert training_db.__all__ == [
-        "RULES", "ExtractionRules", "RunStatus", "TrainingDB", "TrainingDBError",
+        "RULES", "ExperimentDB", "ExtractionRules", "RunStatus", "TrainingDB", "TrainingDBError",
         "attach_blog_post", "attach_conversation", "attach_crash_data", "get_run", "get_stats",
         "init_db", "insert_objective", "insert_run", "insert_scaffolds", "query_runs",
         "query_runs_by_objectives", "query_scaffolds", "update_objective_metric",

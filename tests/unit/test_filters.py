@@ -76,7 +76,17 @@ def test_an_operator_that_does_not_exist_is_named_with_those_that_do(operator: A
 
 @pytest.mark.parametrize(
     "name",
-    ["colour", "min_colour", "max_", "has_", "has_soul", "metric.loss", "created_at; --", "", "id"],
+    [
+        "colour",
+        "min_colour",
+        "max_",
+        "has_",
+        "has_soul",
+        "metrics.loss",
+        "created_at; --",
+        "",
+        "id",
+    ],
 )
 def test_a_filter_that_does_not_exist_is_named_with_those_that_do(name: str) -> None:
     with pytest.raises(UnknownName) as caught:
@@ -123,6 +133,20 @@ def test_a_filter_name_is_text() -> None:
         "batch_size like '1%'",
         "objective.QED like '1%'",
         "objective.QED = 'high'",
+        "metric.loss = 'low'",
+        "metric.loss > true",
+        "metric.loss.min like '1%'",
+        "metric.loss.last < nan",
+        "metric.loss.mean != inf",
+        "tag.paper > 'a'",
+        "tag.paper <= 'a'",
+        "tag.paper = 5",
+        "tag.paper in ('a', 5)",
+        "history_json = 'x'",
+        "history_json like 'x'",
+        {"metric.a\x00": 1},
+        {"tag.a\x00": "x"},
+        {"tag.a": "x\x00"},
         "host like 'a\\'",
         "final_loss > inf",
         "final_loss != nan",

@@ -68,6 +68,20 @@ def require_run(connection: Connection, run_id: str) -> None:
         raise RunNotFound(run_id)
 
 
+def run_number(connection: Connection, run_id: str) -> int:
+    """Return the number of a run, by which the tables of its history refer to it.
+
+    Raises:
+        RunNotFound: There is no such run.
+    """
+    number: int | None = connection.execute(
+        select(training_runs.c.number).where(training_runs.c.run_id == run_key(run_id))
+    ).scalar()
+    if number is None:
+        raise RunNotFound(run_id)
+    return number
+
+
 def run_key(run_id: object) -> str:
     """Return the id of a run, which is text on both backends."""
     if not isinstance(run_id, str):

@@ -13,9 +13,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from training_db.errors import InvalidValue, UnknownName
-from training_db.models import OBJECTIVE_STATISTICS, training_runs
+from training_db.models import METRIC_STATISTICS, OBJECTIVE_STATISTICS, training_runs
 
-COLUMNS = tuple(column.name for column in training_runs.c if column.computed is None)
+_HIDDEN = {"history_layout"}
+COLUMNS = (
+    *(
+        column.name
+        for column in training_runs.c
+        if column.computed is None and column.name not in _HIDDEN
+    ),
+    "history_json",
+)
+"""What a run has by name. ``history_json`` is put together when it is asked for."""
 ATTACHMENTS = {
     "blog_post": ("blog_post_url",),
     "conversation": ("conversation_s3_key",),
@@ -47,6 +56,21 @@ class ObjectiveField:
 
 
 @dataclass(frozen=True)
+class MetricField:
+    """What a metric of the run's history came to."""
+
+    name: str
+    statistic: str = "last"
+
+
+@dataclass(frozen=True)
+class TagField:
+    """A tag of the run, and the text that is its value."""
+
+    name: str
+
+
+@dataclass(frozen=True)
 class DocumentField:
     """A place in the config or summary; any of the paths may be where the value stands."""
 
@@ -54,7 +78,7 @@ class DocumentField:
     paths: tuple[tuple[str, ...], ...]
 
 
-Field = ColumnField | ObjectiveField | DocumentField
+Field = ColumnField | ObjectiveField | MetricField | TagField | DocumentField
 
 
 @dataclass(frozen=True)
@@ -120,8 +144,9 @@ def field(text: str) -> Field:
     """Say which field a name means.
 
     Args:
-        text: A column, ``objective.NAME[.STATISTIC]``, ``config.PATH`` or ``summary.KEY``. Parts
-            with dots or blanks of their own stand in double quotes.
+        text: A column, ``objective.NAME[.STATISTIC]``, ``metric.NAME[.STATISTIC]``, ``tag.NAME``,
+            ``config.PATH`` or ``summary.KEY``. Parts with dots or blanks of their own stand in
+            double quotes.
 
     Raises:
         UnknownName: It means none.
@@ -129,6 +154,8 @@ def field(text: str) -> Field:
     Example:
         >>> field("objective.QED")
         ObjectiveField(name='QED', statistic='raw_mean')
+        >>> field("metric.train/loss.min")
+        MetricField(name='train/loss', statistic='min')
         >>> field("config.optimizer.lr").paths
         (('optimizer', 'lr'), ('optimizer.lr',))
     """
@@ -137,18 +164,26 @@ def field(text: str) -> Field:
     first, *rest = [part for part, _ in segments] or [""]
     if not rest and first in COLUMNS:
         return ColumnField(first)
-    if rest and all(rest) and first == "objective":
-        if len(rest) > 1 and rest[-1] in OBJECTIVE_STATISTICS:
-            return ObjectiveField(".".join(rest[:-1]), rest[-1])
-        return ObjectiveField(".".join(rest))
+    if rest and all(rest) and first in _STATISTICS:
+        kind, statistics = _STATISTICS[first]
+        if len(rest) > 1 and rest[-1] in statistics and not segments[-1][1]:
+            return kind(".".join(rest[:-1]), rest[-1])
+        return kind(".".join(rest))
+    if rest and all(rest) and first == "tag":
+        return TagField(".".join(rest))
     if rest and all(rest) and first in DOCUMENT_COLUMNS:
         paths = [tuple(rest)]
         if len(rest) > 1 and not any(quoted for _, quoted in segments):
             paths.append((".".join(rest),))  # W&B and Hydra flatten nested keys to dotted ones
         return DocumentField(DOCUMENT_COLUMNS[first], tuple(paths))
-    raise UnknownName("field", text, (*COLUMNS, "objective.NAME", "config.PATH", "summary.KEY"))
+    raise UnknownName("field", text, (*COLUMNS, *_OTHERS))
 
 
+_STATISTICS: dict[str, tuple[type[ObjectiveField | MetricField], tuple[str, ...]]] = {
+    "objective": (ObjectiveField, OBJECTIVE_STATISTICS),
+    "metric": (MetricField, METRIC_STATISTICS),
+}
+_OTHERS = ("objective.NAME", "metric.NAME", "tag.NAME", "config.PATH", "summary.KEY")
 _SEGMENT = re.compile(r'"(?:[^"\\]|\\.)*"|[^.]+')
 _WHOLE = re.compile(rf"(?:{_SEGMENT.pattern})(?:\.(?:{_SEGMENT.pattern}))*")
 

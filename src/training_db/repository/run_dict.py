@@ -2,10 +2,35 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
+
+from training_db.timestamps import parse_timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+STALE_SECONDS = 120
+"""A run that is at work, and has not beaten for so long, is shown as stale."""
+
+
+def is_stale(heartbeat: str | None, clock: str | None) -> bool:
+    """Tell whether a run has stopped beating.
+
+    Args:
+        heartbeat: When it last did.
+        clock: What time it is; ``None`` where nothing is expected of the run.
+
+    Example:
+        >>> is_stale("2026-01-01T00:00:00Z", "2026-01-01T00:02:01Z")
+        True
+        >>> is_stale("2026-01-01T00:00:00Z", None)
+        False
+    """
+    if heartbeat is None or clock is None:
+        return False
+    age = parse_timestamp(clock) - parse_timestamp(heartbeat)
+    return age > timedelta(seconds=STALE_SECONDS)
 
 
 class RunDict(dict[str, Any]):

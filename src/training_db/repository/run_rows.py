@@ -28,6 +28,8 @@ _OBJECTIVE_REST = tuple(
     for column in run_objectives.c
     if column.name not in ("id", "run_id", "objective_name")
 )
+RUN_COLUMNS = tuple(name for name in COLUMNS if name not in ("number", "history_json"))
+"""What an insert fills; the database gives the number."""
 OBJECTIVE_COLUMNS = ("run_id", "objective_name", *_OBJECTIVE_REST)
 _OBJECTIVE_TEXTS = ("objective_alias", "uniprot", "direction")
 
@@ -64,6 +66,13 @@ def changed_run(
     return _from_documents(fields, rules)
 
 
+def without_history(row: dict[str, Any]) -> tuple[dict[str, Any], Any]:
+    """Take the history out of a row, for it goes to tables of its own; ``None`` is none."""
+    return {name: value for name, value in row.items() if name != "history_json"}, row.get(
+        "history_json"
+    )
+
+
 def lifetime_changes(changes: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
     """Return the times that a new status implies and nobody gave.
 
@@ -88,14 +97,18 @@ def lifetime_changes(changes: Mapping[str, Any], known: Mapping[str, Any]) -> di
 
 def new_rows(
     runs: Iterable[Mapping[str, Any]], rules: ExtractionRules, batch: int
-) -> Iterator[tuple[list[list[Any]], list[list[Any]]]]:
+) -> Iterator[tuple[list[list[Any]], list[list[Any]], dict[str, Any]]]:
     """Make rows for many runs, a batch at a time, in the order of the tables' columns.
+
+    Yields:
+        Rows of runs, rows of objectives, and the histories by run.
 
     Raises:
         InvalidValue: What :func:`new_run` raises, with the number of the run in front.
     """
     rows: list[list[Any]] = []
     objectives: list[list[Any]] = []
+    histories: dict[str, Any] = {}
     moment = now()
     defaults = {"status": "launched", "created_at_db": moment, "updated_at_db": moment}
     for number, run in enumerate(runs):
@@ -106,14 +119,16 @@ def new_rows(
         except InvalidInput as error:
             raise InvalidValue(f"run number {number}: {error}") from None
         complete = defaults | row
-        rows.append(list(map(complete.get, COLUMNS)))
+        rows.append(list(map(complete.get, RUN_COLUMNS)))
+        if row.get("history_json") is not None:
+            histories[row["run_id"]] = row["history_json"]
         for name, about in of_run.items():
             objectives.append([row["run_id"], name, *map(about.get, _OBJECTIVE_REST)])
         if len(rows) == batch:
-            yield rows, objectives
-            rows, objectives = [], []
+            yield rows, objectives, histories
+            rows, objectives, histories = [], [], {}
     if rows:
-        yield rows, objectives
+        yield rows, objectives, histories
 
 
 def _from_documents(

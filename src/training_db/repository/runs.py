@@ -1,54 +1,32 @@
-"""Runs: inserted, updated, found and listed."""
+"""Runs inserted, changed, thrown away and brought back."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, insert, select, type_coerce, update
+from sqlalchemy import insert, select, type_coerce, update
 
 from training_db.db.engine import bulk_insert
-from training_db.documents import plain_json
 from training_db.errors import Conflict, InvalidValue, RunExists, RunNotFound
 from training_db.extraction import RULES, ExtractionRules
 from training_db.models import run_objectives, training_runs
-from training_db.models.types import Timestamp
-from training_db.repository.base import Repository, as_dicts, page_size, run_key, shown_columns
-from training_db.repository.filter_sql import condition
-from training_db.repository.filters import COLUMNS, Filter, as_filter
-from training_db.repository.listing import Cursor, Listing, Order
+from training_db.models.types import Timestamp, utc_now
+from training_db.repository.base import require_run, run_key
 from training_db.repository.objectives import upsert_objectives
-from training_db.repository.run_dict import RunDict
-from training_db.repository.selectivity import finds_few
+from training_db.repository.run_queries import RunQueries
 from training_db.timestamps import now, parse_timestamp
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
 
     from sqlalchemy import Connection
 
     from training_db.db.session import Transactions
 
-NEWEST_FIRST = "created_at DESC"
-_LISTED = select(*shown_columns(training_runs, without=["history_json"]))
 _BATCH = 1_000
-_REMEMBERED = 256  # listings
 
 
-@dataclass(frozen=True)
-class Page:
-    """Some runs of a listing.
-
-    Attributes:
-        items: The runs.
-        next: What to pass as ``after`` for the next page; ``None`` when this is the last one.
-    """
-
-    items: list[RunDict]
-    next: str | None
-
-
-class RunRepository(Repository):
+class RunRepository(RunQueries):
     """The runs of a database, as ``db.runs``.
 
     Args:
@@ -59,7 +37,6 @@ class RunRepository(Repository):
     def __init__(self, transactions: Transactions, rules: ExtractionRules = RULES) -> None:
         super().__init__(transactions)
         self._rules = rules
-        self._listings: dict[tuple[str, Order, bool], Listing[RunDict]] = {}
 
     def insert(
         self,
@@ -95,10 +72,11 @@ class RunRepository(Repository):
             >>> db.runs.get("r1")["learning_rate"]
             0.0003
         """
-        from training_db.repository.run_rows import new_run
+        from training_db.repository.run_rows import new_run, without_history
 
         given = {"run_id": run_id, "wandb_run_id": wandb_run_id, "config": config}
         row, objectives = new_run(given | {"summary": summary} | fields, self._rules, now())
+        row, history = without_history(row)
         with self._transactions(writes=True) as connection:
             try:
                 connection.execute(insert(training_runs), row)
@@ -108,6 +86,7 @@ class RunRepository(Repository):
                     "take another id, or change that run with update_run_status"
                 ) from None
             upsert_objectives(connection, row["run_id"], objectives)
+            _replace_history(connection, row["run_id"], history)
         return str(row["run_id"])
 
     def insert_many(self, runs: Iterable[Mapping[str, Any]]) -> int:
@@ -128,18 +107,20 @@ class RunRepository(Repository):
             >>> db.runs.insert_many({"run_id": f"seed-{n}"} for n in range(3))
             3
         """
-        from training_db.repository.run_rows import OBJECTIVE_COLUMNS, new_rows
+        from training_db.repository.run_rows import OBJECTIVE_COLUMNS, RUN_COLUMNS, new_rows
 
         count = 0
         with self._transactions(writes=True) as connection:
-            for rows, objectives in new_rows(runs, self._rules, _BATCH):
+            for rows, objectives, histories in new_rows(runs, self._rules, _BATCH):
                 try:
-                    bulk_insert(connection, training_runs, COLUMNS, rows)
+                    bulk_insert(connection, training_runs, RUN_COLUMNS, rows)
                 except Conflict as error:
                     raise RunExists(
                         f"no run was inserted, for one is there already: {error}"
                     ) from None
                 bulk_insert(connection, run_objectives, OBJECTIVE_COLUMNS, objectives)
+                for run_id, history in histories.items():
+                    _replace_history(connection, run_id, history)
                 count += len(rows)
         return count
 
@@ -172,9 +153,10 @@ class RunRepository(Repository):
 
     def update(self, run_id: str, **fields: Any) -> None:
         """Change some columns of a run; what they may be is said at :meth:`update_status`."""
-        from training_db.repository.run_rows import changed_run, lifetime_changes
+        from training_db.repository.run_rows import changed_run, lifetime_changes, without_history
 
         changes, objectives = changed_run(fields, self._rules)
+        changes, history = without_history(changes)
         with self._transactions(writes=True) as connection:
             known = self._lifetime(connection, run_id)
             changes |= lifetime_changes(changes, known)
@@ -184,139 +166,102 @@ class RunRepository(Repository):
             except Conflict as error:
                 raise RunExists(f"run {run_id!r} was not changed: {error}") from None
             upsert_objectives(connection, run_id, objectives)
+            _replace_history(connection, run_id, history)
 
-    def get(self, run_id: str) -> RunDict:
-        """Return a run.
-
-        Raises:
-            RunNotFound: There is no such run.
-        """
-        run = self.find(run_id)
-        if run is None:
-            raise RunNotFound(run_id)
-        return run
-
-    def find(self, run_id: str) -> RunDict | None:
-        """Return a run, or ``None`` where there is none."""
-        with self._transactions(writes=False) as connection:
-            statement = _LISTED.where(training_runs.c.run_id == run_key(run_id))
-            found = self._runs(as_dicts(connection.execute(statement), RunDict))
-        return found[0] if found else None
-
-    def history_json(self, run_id: str) -> str | None:
-        """Return the stored history of a run as JSON text: an object of one list a metric."""
-        with self._transactions(writes=False) as connection:
-            text = connection.execute(
-                select(training_runs.c.history_json).where(
-                    training_runs.c.run_id == run_key(run_id)
-                )
-            ).scalar()
-        return None if text is None else plain_json(text)
-
-    def query(
-        self,
-        filters: Mapping[str, Any] | str | Filter | None = None,
-        order_by: str = NEWEST_FIRST,
-        limit: int | None = 100,
-        offset: int = 0,
-    ) -> list[RunDict]:
-        """Return the runs that match.
+    def ensure(self, run_id: str) -> bool:
+        """Insert a run unless it is there already, also where several try at once.
 
         Args:
-            filters: A dict of filters, a text in the filter language, or ``None`` for all runs.
-            order_by: A column, and ``ASC`` or ``DESC``. Runs without a finite value in it come
-                last, whichever way.
-            limit: At most so many; ``None`` for all.
-            offset: Skip so many; for deep pages :meth:`page` is faster.
+            run_id: Its id.
 
-        Raises:
-            UnknownName: A filter, column or status that does not exist.
-            InvalidInput: A filter that cannot be read, or a value that cannot be compared.
+        Returns:
+            Whether it was inserted.
 
         Example:
             >>> db = getfixture("example_db")
-            >>> _ = db.runs.insert("r3", gradient_method="mgda", host="gpu-7")
-            >>> [run["run_id"] for run in db.runs.query("host like 'gpu-%'")]
-            ['r3']
+            >>> db.runs.ensure("r9"), db.runs.ensure("r9")
+            (True, False)
         """
-        tree, order = as_filter(filters), Order.parse(order_by)
-        size, start = page_size(limit, "limit"), page_size(offset, "offset") or 0
-        with self._transactions(writes=False) as connection:
-            rows = self._listing(connection, tree, order).rows(connection, size, offset=start)
-        return self._runs(rows)
+        if self.find(run_id) is not None:
+            return False
+        try:
+            self.insert(run_id)
+        except RunExists:
+            return False
+        return True
 
-    def page(
-        self,
-        filters: Mapping[str, Any] | str | Filter | None = None,
-        order_by: str = NEWEST_FIRST,
-        limit: int = 100,
-        after: str | None = None,
-    ) -> Page:
-        """Return one page of the runs that match; every page is as fast as the first.
+    def beat(self, run_id: str) -> None:
+        """Note that a run is alive, by the clock of the database.
 
-        Args:
-            filters: As for :meth:`query`.
-            order_by: As for :meth:`query`; the same for every page.
-            limit: Runs a page, at least 1.
-            after: The ``next`` of the page before.
+        A run that is launched or running and has not beaten for a while is shown as ``stale``.
 
         Raises:
-            InvalidInput: A cursor of another order, and whatever :meth:`query` raises.
+            RunNotFound: There is no such run.
+
+        Example:
+            >>> db = getfixture("example_db")
+            >>> _ = db.runs.insert("r10", status="running")
+            >>> db.runs.beat("r10")
+            >>> db.runs.get("r10")["stale"]
+            False
         """
-        order = Order.parse(order_by)
-        cursor = None if after is None else Cursor.decode(after)
-        if cursor is not None and cursor.order != order:
-            raise InvalidValue(f"this cursor is of a listing by {cursor.order}, not by {order}")
-        size = page_size(limit, "limit")
-        if not size:
-            raise InvalidValue(f"limit is {limit!r}; a page has at least 1 run")
-        tree = as_filter(filters)
-        with self._transactions(writes=False) as connection:
-            listing = self._listing(connection, tree, order)
-            rows = listing.rows(connection, size + 1, after=cursor)
-        items = self._runs(rows[:size])
-        return Page(items, listing.cursor(items[-1]).encode() if len(rows) > size else None)
+        with self._transactions(writes=True) as connection:
+            statement = update(training_runs).where(training_runs.c.run_id == run_key(run_id))
+            if connection.execute(statement.values(heartbeat_at=utc_now())).rowcount == 0:
+                raise RunNotFound(run_id)
 
-    def iterate(
-        self,
-        filters: Mapping[str, Any] | str | Filter | None = None,
-        order_by: str = NEWEST_FIRST,
-        page_size: int = 500,
-    ) -> Iterator[RunDict]:
-        """Go through all runs that match, a page in memory at a time."""
-        after: str | None = None
-        while True:
-            page = self.page(filters, order_by, page_size, after)
-            yield from page.items
-            after = page.next
-            if after is None:
-                return
+    def delete(self, *run_ids: str) -> int:
+        """Move runs to the trash: all of them, or none.
 
-    def count(self, filters: Mapping[str, Any] | str | Filter | None = None) -> int:
-        """Return how many runs match."""
-        tree = as_filter(filters)
-        statement = select(func.count()).select_from(training_runs)
-        with self._transactions(writes=False) as connection:
-            short = condition(tree, few=finds_few(connection, tree))
-            return int(connection.execute(statement.where(short)).scalar_one())
+        Listings, counts and statistics leave them out, unless the filter names ``deleted_at``.
+        Nothing of them is lost; :meth:`restore` brings them back.
 
-    def _listing(self, connection: Connection, tree: Filter, order: Order) -> Listing[RunDict]:
-        """Return the listing, which is kept: dashboards and loops ask the same question again."""
-        few = finds_few(connection, tree)
-        key = (repr(tree), order, few)  # equal trees may differ: 1 == True, in JSON they do not
-        listing = self._listings.get(key)
-        if listing is None:
-            if len(self._listings) >= _REMEMBERED:
-                self._listings.clear()
-            listing = Listing(_LISTED, condition(tree, few=few), order, RunDict)
-            self._listings[key] = listing
-        return listing
+        Args:
+            run_ids: The runs. One that is in the trash stays there as it is.
 
-    def _runs(self, records: Iterable[RunDict]) -> list[RunDict]:
-        runs = list(records)
-        for run in runs:
-            run.fetch_history = self.history_json
-        return runs
+        Returns:
+            How many were moved.
+
+        Raises:
+            RunNotFound: One of them does not exist.
+
+        Example:
+            >>> db = getfixture("example_db")
+            >>> _ = db.runs.insert("r11")
+            >>> db.runs.delete("r11"), db.runs.count()
+            (1, 0)
+            >>> db.runs.count("deleted_at is not missing")
+            1
+            >>> db.runs.restore("r11"), db.runs.count()
+            (1, 1)
+        """
+        return self._trash(run_ids, deleted_at=utc_now())
+
+    def restore(self, *run_ids: str) -> int:
+        """Bring runs back from the trash: all of them, or none.
+
+        Args:
+            run_ids: The runs. One that is in no trash stays as it is.
+
+        Returns:
+            How many were brought back.
+
+        Raises:
+            RunNotFound: One of them does not exist.
+        """
+        return self._trash(run_ids, deleted_at=None)
+
+    def _trash(self, run_ids: Iterable[str], deleted_at: Any) -> int:
+        run, moved = training_runs.c, 0
+        there = run.deleted_at.is_not(None) if deleted_at is None else run.deleted_at.is_(None)
+        with self._transactions(writes=True) as connection:
+            for run_id in dict.fromkeys(map(run_key, run_ids)):
+                statement = update(training_runs).where(run.run_id == run_id, there)
+                changed = connection.execute(statement.values(deleted_at=deleted_at)).rowcount
+                if not changed:
+                    require_run(connection, run_id)
+                moved += changed
+        return moved
 
     def _lifetime(self, connection: Connection, run_id: str) -> Mapping[str, Any]:
         run = training_runs.c
@@ -331,6 +276,13 @@ class RunRepository(Repository):
         if found is None:
             raise RunNotFound(run_id)
         return {name: _moment(value) for name, value in found._asdict().items()}
+
+
+def _replace_history(connection: Connection, run_id: str, history: Any) -> None:
+    if history is not None:
+        from training_db.repository.history_json import replace_history
+
+        replace_history(connection, run_id, history)
 
 
 def _moment(value: Any) -> Any:

@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from training_db.db.engine import upsert
 from training_db.errors import InvalidValue
-from training_db.models import run_scaffolds
+from training_db.models import run_scaffolds, training_runs
 from training_db.repository.base import (
     Repository,
     as_dicts,
@@ -18,6 +18,8 @@ from training_db.repository.base import (
     run_key,
     shown_columns,
 )
+from training_db.repository.filter_sql import condition
+from training_db.repository.filters import as_filter
 
 _SHOWN = select(*shown_columns(run_scaffolds, without=["id"]))
 _KEY = ("run_id", "scaffold_id")
@@ -95,6 +97,8 @@ class ScaffoldRepository(Repository):
         statement = _SHOWN
         if run_id is not None:
             statement = statement.where(columns.run_id == run_key(run_id))
+        else:  # of the runs that listings show
+            statement = statement.join(training_runs).where(condition(as_filter(None)))
         if scaffold_id is not None:
             statement = statement.where(columns.scaffold_id == scaffold_id)
         if cluster_id is not None:

@@ -1,0 +1,106 @@
+"""How history goes: all of a run's, or some of its metrics, with what is kept about them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import delete, func, select
+
+from training_db.extraction import objective_key
+from training_db.history_rules import KEY_METRICS
+from training_db.models import (
+    run_history_key_metrics,
+    run_history_segments,
+    run_history_tails,
+    run_metrics,
+)
+from training_db.repository.history_layout import forget_in_layout, write_layout
+from training_db.repository.history_names import known_metrics
+from training_db.repository.history_reading import stored_columns
+from training_db.repository.history_rows import add_key_metrics
+from training_db.repository.history_writing import (
+    compact_tail,
+    next_row,
+    remember_end,
+    writers_of,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import Connection
+
+
+def delete_history(connection: Connection, run_id: str, number: int) -> int:
+    """Delete the whole history of a run.
+
+    Args:
+        connection: A connection inside a transaction that holds the run's row.
+        run_id: The run.
+        number: Its number.
+
+    Returns:
+        How many cells there were.
+    """
+    total = run_metrics.c
+    cells = connection.execute(
+        select(func.coalesce(func.sum(total.count + total.other_count), 0)).where(
+            total.run_number == number
+        )
+    ).scalar_one()
+    for table in (run_history_segments, run_history_tails, run_metrics):
+        connection.execute(delete(table).where(table.c.run_number == number))
+    _delete_key_metrics(connection, run_id)
+    write_layout(connection, run_id, None)
+    return int(cells)
+
+
+def delete_metrics(connection: Connection, run_id: str, number: int, names: Sequence[str]) -> int:
+    """Delete some metrics out of the history of a run.
+
+    Args:
+        connection: A connection inside a transaction that holds the run's row.
+        run_id: The run.
+        number: Its number.
+        names: The metrics.
+
+    Returns:
+        How many cells there were.
+    """
+    ends = {}
+    for writer in writers_of(connection, number):
+        compact_tail(connection, number, writer)
+        ends[writer] = next_row(connection, number, writer)
+    ids = list(known_metrics(connection, names).values())
+    total = run_metrics.c
+    cells = connection.execute(
+        select(func.coalesce(func.sum(total.count + total.other_count), 0)).where(
+            total.run_number == number, total.metric_id.in_(ids)
+        )
+    ).scalar_one()
+    for table in (run_history_segments, run_metrics):
+        connection.execute(
+            delete(table).where(table.c.run_number == number, table.c.metric_id.in_(ids))
+        )
+    for writer, rows in ends.items():
+        remember_end(connection, number, writer, rows)
+    forget_in_layout(connection, run_id, names)
+    if any(map(_is_key_metric, names)):
+        _make_key_metrics_anew(connection, run_id)
+    return int(cells)
+
+
+def _is_key_metric(name: str) -> bool:
+    return objective_key(name) is not None or any(name in some for some in KEY_METRICS.values())
+
+
+def _make_key_metrics_anew(connection: Connection, run_id: str) -> None:
+    _delete_key_metrics(connection, run_id)
+    for columns in stored_columns(connection, [run_id]).get(run_id, {}).values():
+        stop = 1 + max((int(cells.rows[-1]) for cells in columns.values()), default=-1)
+        add_key_metrics(connection, run_id, columns, (0, stop))
+
+
+def _delete_key_metrics(connection: Connection, run_id: str) -> None:
+    of_run = run_history_key_metrics.c.run_id == run_id
+    connection.execute(delete(run_history_key_metrics).where(of_run))

@@ -1,0 +1,191 @@
+"""How history gets out of the database: columns of one or many runs, in one statement."""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from sqlalchemy import LargeBinary, and_, bindparam, cast, literal, null, or_, select, union_all
+
+from training_db.documents import is_storable
+from training_db.history_rules import AXES
+from training_db.models import (
+    metric_names,
+    run_history_segments,
+    run_history_tails,
+    training_runs,
+)
+from training_db.models.types import BigInt, Flag, PlainText, Real, is_one_of
+from training_db.segments import Column, decode, joined, unpack
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from sqlalchemy import ColumnElement, Connection, Select
+
+    Writers = dict[int, dict[str, Column]]
+    """For each writer of a run its columns by name."""
+
+AXIS_NAMES = tuple(dict.fromkeys(name for names in AXES.values() for name in names))
+_segment, _tail = run_history_segments.c, run_history_tails.c
+_NAME = select(metric_names.c.name).where(metric_names.c.id == _segment.metric_id).scalar_subquery()
+
+
+class Bounds(NamedTuple):
+    """Values to look for: greater than one bound, less than another, or not finite.
+
+    A bound that nothing passes is infinite.
+    """
+
+    above: float
+    below: float
+    non_finite: bool
+
+
+def stored_columns(
+    connection: Connection,
+    run_ids: Sequence[str],
+    metrics: Iterable[str] | None = None,
+    steps: tuple[float, float] | None = None,
+    since: Mapping[int, int] | None = None,
+    holding: Bounds | None = None,
+) -> dict[str, Writers]:
+    """Read columns of runs.
+
+    Args:
+        connection: A connection; one statement is made on it, and one more for live runs.
+        run_ids: The runs.
+        metrics: The names of the columns; ``None`` for all.
+        steps: Leave out segments that lie outside these steps altogether, but for those of axes.
+            Some cells outside may remain.
+        since: For each writer the rows that are known already; for a single run only.
+        holding: Leave out segments without such values, but for those of axes.
+
+    Returns:
+        For each run that has any, its writers in the order of their ids.
+    """
+    names: list[str] | None = None
+    if metrics is not None:
+        names = [name for name in metrics if isinstance(name, str) and is_storable(name)]
+    known = {} if since is None else dict(since)
+    statement = _statement(
+        named=names is not None,
+        stepped=steps is not None,
+        bounded=holding is not None,
+        known=len(known),
+    )
+    values: dict[str, Any] = {"run_ids": list(run_ids), "names": names}
+    if steps is not None:
+        # The columns min and max are floats, which are not exact for every step.
+        values |= {
+            "low": math.nextafter(steps[0], -math.inf),
+            "high": math.nextafter(steps[1] + 1, math.inf),
+        }
+    if holding is not None:
+        values |= holding._asdict()
+    for position, (writer, row) in enumerate(known.items()):
+        values |= {f"writer_{position}": writer, f"row_{position}": row}
+    parts: dict[str, dict[int, dict[str, list[Column]]]] = {}
+    by_id: dict[int, str] | None = None
+    # SQLite would carry the cells along through its sorting.
+    rows = sorted(connection.execute(statement, values).all(), key=itemgetter(1, 2))
+    for run_id, writer, first_row, name, count, kind, row_numbers, cells in rows:
+        columns = parts.setdefault(run_id, {}).setdefault(writer, {})
+        if kind is not None:
+            columns.setdefault(name, []).append(decode(kind, cells, first_row, count, row_numbers))
+            continue
+        if by_id is None:
+            by_id = _names_of(connection, names)
+        for metric, column in unpack(cells, first_row, by_id.keys()).items():
+            columns.setdefault(by_id[metric], []).append(column)
+    return {
+        run_id: {
+            writer: {name: joined(some) for name, some in columns.items()}
+            for writer, columns in writers.items()
+        }
+        for run_id, writers in parts.items()
+    }
+
+
+@lru_cache(maxsize=64)  # making one takes longer than running it
+def _statement(*, named: bool, stepped: bool, bounded: bool, known: int) -> Any:
+    chosen = training_runs.c.run_id.in_(bindparam("run_ids", expanding=True))
+    numbers = select(training_runs.c.number).where(chosen)
+    of_segments = select(
+        _run_id(_segment), _segment.writer, _segment.first_row, _NAME, _segment.count,
+        _segment.kind, _segment.row_numbers, _segment.cells,
+    ).where(is_one_of(_segment.run_number, numbers), *_is_newer(_segment, known))  # fmt: skip
+    if named:
+        is_named = metric_names.c.name.in_(bindparam("names", expanding=True))
+        of_segments = of_segments.where(is_one_of(_segment.metric_id, _ids_where(is_named)))
+    if stepped:
+        of_segments = of_segments.where(
+            _may_hold(bindparam("low", type_=Real), bindparam("high", type_=Real))
+        )
+    if bounded:
+        of_segments = of_segments.where(
+            or_(
+                _is_axis(),
+                _segment.max > bindparam("above", type_=Real),
+                _segment.min < bindparam("below", type_=Real),
+                and_(bindparam("non_finite", type_=Flag), _segment.non_finite_count > 0),
+            )
+        )
+    of_tails = select(
+        _run_id(_tail), _tail.writer, _tail.first_row, cast(null(), PlainText),
+        cast(null(), BigInt), cast(null(), PlainText), cast(null(), LargeBinary), _tail.block,
+    ).where(is_one_of(_tail.run_number, numbers), *_is_newer(_tail, known))  # fmt: skip
+    return union_all(of_segments, of_tails)
+
+
+def _run_id(table: Any) -> Any:
+    of_row = training_runs.c.number == table.run_number
+    return select(training_runs.c.run_id).where(of_row).scalar_subquery()
+
+
+def _ids_where(test: ColumnElement[bool]) -> Select[Any]:
+    return select(metric_names.c.id).where(test)
+
+
+def _is_newer(table: Any, known: int) -> list[ColumnElement[bool]]:
+    return [
+        or_(
+            table.writer != bindparam(f"writer_{position}", type_=BigInt),
+            table.last_row >= bindparam(f"row_{position}", type_=BigInt),
+        )
+        for position in range(known)
+    ]
+
+
+def _may_hold(low: ColumnElement[float], high: ColumnElement[float]) -> ColumnElement[bool]:
+    """Tell by the step columns beside a segment whether it may hold a step of a range."""
+    beside = run_history_segments.alias()
+    in_range = (
+        select(literal(1))
+        .where(
+            beside.c.run_number == _segment.run_number,
+            beside.c.writer == _segment.writer,
+            beside.c.first_row <= _segment.last_row,
+            beside.c.last_row >= _segment.first_row,
+            beside.c.max >= low,
+            beside.c.min < high,
+            is_one_of(beside.c.metric_id, _ids_where(metric_names.c.name.in_(AXES["step"]))),
+        )
+        .correlate(run_history_segments)
+    )
+    # Where rows have no step at all, their numbers are the steps.
+    by_row = and_(_segment.first_row <= high, _segment.last_row >= low)
+    return or_(_is_axis(), in_range.exists(), by_row)
+
+
+def _is_axis() -> ColumnElement[bool]:
+    return is_one_of(_segment.metric_id, _ids_where(metric_names.c.name.in_(AXIS_NAMES)))
+
+
+def _names_of(connection: Connection, names: Sequence[str] | None) -> dict[int, str]:
+    statement = select(metric_names.c.id, metric_names.c.name)
+    if names is not None:
+        statement = statement.where(metric_names.c.name.in_(names))
+    return {number: name for number, name in connection.execute(statement)}  # noqa: C416 - rows are no pairs to dict()
