@@ -69,7 +69,7 @@ def clean_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
         for name in list(os.environ):
             if name.startswith(("TRAINING_DB_", "PG")) and name != "TRAINING_DB_TEST_URL":
                 patch.delenv(name)
-        for name in ("HOME", "XDG_DATA_HOME", "LOCALAPPDATA"):
+        for name in ("HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "LOCALAPPDATA"):
             patch.setenv(name, home)
         yield
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy.engine import URL
 
 from training_db.errors import ConfigurationError
+from training_db.settings import SPOOL_BYTES
+
+Kind = TypeVar("Kind", bound=BaseSettings)
 
 
 class Environment(BaseSettings):
@@ -49,14 +54,7 @@ class Environment(BaseSettings):
         Raises:
             ConfigurationError: A variable holds a value that cannot be used.
         """
-        try:
-            return cls()
-        except ValidationError as error:
-            faults = "; ".join(
-                f"TRAINING_DB_{str(fault['loc'][0]).upper()}: {fault['msg']}"
-                for fault in error.errors(include_input=False)
-            )
-            raise ConfigurationError(f"the environment cannot be used: {faults}") from None
+        return _read(cls)
 
     def server_url(self) -> URL:
         """Return the PostgreSQL URL that the single variables add up to."""
@@ -72,3 +70,42 @@ class Environment(BaseSettings):
             database=self.name,
             query={key: value for key, value in query.items() if value},
         )
+
+
+class SpoolEnvironment(BaseSettings):
+    """What ``TRAINING_DB_SPOOL_*`` says about what is logged and not in the database yet.
+
+    Attributes:
+        dir: The folder where recorders keep it.
+        bytes: How much of it a recorder keeps.
+
+    Example:
+        >>> SpoolEnvironment(dir="/scratch/spool").bytes == SPOOL_BYTES
+        True
+    """
+
+    model_config = SettingsConfigDict(env_prefix="TRAINING_DB_SPOOL_", env_ignore_empty=True)
+
+    dir: str | None = None
+    bytes: int = Field(default=SPOOL_BYTES, gt=0)
+
+    @classmethod
+    def read(cls) -> SpoolEnvironment:
+        """Read the environment of this process.
+
+        Raises:
+            ConfigurationError: A variable holds a value that cannot be used.
+        """
+        return _read(cls)
+
+
+def _read(kind: type[Kind]) -> Kind:
+    try:
+        return kind()
+    except ValidationError as error:
+        prefix = kind.model_config["env_prefix"]
+        faults = "; ".join(
+            f"{prefix}{str(fault['loc'][0]).upper()}: {fault['msg']}"
+            for fault in error.errors(include_input=False)
+        )
+        raise ConfigurationError(f"the environment cannot be used: {faults}") from None

@@ -1,8 +1,11 @@
-"""The environment, read once: where the database is.
+"""The environment, read once: where the database is, and where what is logged waits for it.
 
 First that is set wins: ``TRAINING_DB_URL``; ``TRAINING_DB_HOST`` with ``_PORT``, ``_NAME``,
 ``_USER``, ``_PASSWORD``, ``_SSLMODE``, ``_SSLROOTCERT`` and ``_IAM_AUTH``; ``TRAINING_DB_PATH``;
 else a SQLite file in the platform's user data directory.
+
+``TRAINING_DB_SPOOL_DIR`` and ``TRAINING_DB_SPOOL_BYTES`` say where recorders keep what the database
+does not have yet, and how much of it.
 """
 
 from __future__ import annotations
@@ -31,6 +34,9 @@ VARIABLES = (
     "TRAINING_DB_IAM_AUTH",
     "TRAINING_DB_PATH",
 )
+"""What says where the database is."""
+SPOOL_VARIABLES = ("TRAINING_DB_SPOOL_DIR", "TRAINING_DB_SPOOL_BYTES")
+SPOOL_BYTES = 2**30
 DATABASE_FILE = "training.db"
 _POSTGRESQL = {"postgres", "postgresql", "postgresql+psycopg"}
 _SQLITE = {"sqlite", "sqlite+pysqlite"}
@@ -87,6 +93,29 @@ def sqlite_path(url: URL) -> Path | None:
     if url.get_backend_name() != "sqlite" or is_in_memory(url):
         return None
     return Path(str(url.database))
+
+
+def spool_settings() -> tuple[Path, int]:
+    """Say where recorders keep what the database does not have yet, and how many bytes of it.
+
+    Returns:
+        A folder: ``TRAINING_DB_SPOOL_DIR``, else ``spool`` in the platform's state folder; and
+        ``TRAINING_DB_SPOOL_BYTES``, else 1 GiB, for each recorder.
+
+    Raises:
+        ConfigurationError: A variable holds a value that cannot be used.
+    """
+    folder, most = None, SPOOL_BYTES
+    if any(map(os.environ.get, SPOOL_VARIABLES)):
+        from training_db.environment import SpoolEnvironment
+
+        environment = SpoolEnvironment.read()
+        folder, most = environment.dir, environment.bytes
+    if folder is None:
+        from platformdirs import user_state_path
+
+        return user_state_path("training-db", appauthor=False) / "spool", most
+    return Path(folder).expanduser().absolute(), most
 
 
 def is_in_memory(url: URL) -> bool:
