@@ -1,4 +1,4 @@
-"""Train policies that grow drug-like molecules, and keep every run in the training database.
+"""Train policies that grow drug-like molecules, and log every run live to the training database.
 
 Two runs of each gradient method, in a database of your choice:
 
@@ -20,7 +20,7 @@ from gradient_methods import METHODS
 from molecule_config import make_config
 from molecule_objectives import OBJECTIVES
 from molecule_training import Trainer
-from training_db import init_db, insert_run, insert_scaffolds, update_run_status
+from training_db import TrainingDB, init_db
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -34,15 +34,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if not console.is_terminal:
         print("mean scores over the first and over the last tenth of the steps:")
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(
-        *columns, TimeElapsedColumn(), console=console, disable=not console.is_terminal
-    ) as progress:
+    bars = Progress(*columns, TimeElapsedColumn(), console=console, disable=not console.is_terminal)
+    with TrainingDB() as db, bars as progress:
         for method in options.methods:
             for seed in range(options.seed, options.seed + options.runs_per_method):
                 name = f"{method}, seed {seed}"
                 bar = progress.add_task(name, total=options.steps)
                 started = time.perf_counter()
                 trainer = train(
+                    db,
                     make_config(method, seed, options.steps, options.batch_size),
                     run_name=name,
                     after_step=lambda bar=bar: progress.advance(bar),  # type: ignore[misc]
@@ -53,11 +53,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def train(
-    config: dict[str, Any], run_name: str, after_step: Callable[[], None] = lambda: None
+    db: TrainingDB,
+    config: dict[str, Any],
+    run_name: str,
+    after_step: Callable[[], None] = lambda: None,
 ) -> Trainer:
-    """Train one run and store it: when it starts, and when it ends however it ends.
+    """Train one run, and log it while it goes on.
 
     Args:
+        db: Where to.
         config: As ``make_config`` returns it.
         run_name: What people will know the run by.
         after_step: Called after each step.
@@ -66,18 +70,17 @@ def train(
         The trainer, with the history of the run.
     """
     run_id = f"molecules-{config['gradient_method']}-{uuid.uuid4().hex[:8]}"
-    insert_run(run_id, None, config, run_name=run_name, host=config["host"])
-    update_run_status(run_id, "running")
+    db.runs.insert(run_id, config=config, run_name=run_name, host=config["host"])
     trainer = Trainer(config)
-    try:
-        for _ in range(config["training"]["max_steps"]):
-            trainer.step()
-            after_step()
-        insert_scaffolds(run_id, trainer.scaffolds())
-    except BaseException:  # Ctrl-C too: a run nobody trains any more must not stay "running"
-        update_run_status(run_id, "failed", summary=trainer.summary(), history_json=trainer.history)
-        raise
-    update_run_status(run_id, "completed", summary=trainer.summary(), history_json=trainer.history)
+    # The recorder says how the run ended: completed, or failed by the exception that left it.
+    with db.recorder(run_id) as recorder:
+        try:
+            for _ in range(config["training"]["max_steps"]):
+                recorder.log(trainer.step())
+                after_step()
+            db.scaffolds.insert(run_id, trainer.scaffolds())
+        finally:  # Ctrl-C too: how far it came is worth knowing
+            db.runs.update(run_id, summary=trainer.summary())
     return trainer
 
 

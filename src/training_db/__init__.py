@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from training_db.database import TrainingDB
     from training_db.errors import TrainingDBError
+    from training_db.experiment import ExperimentDB
     from training_db.extraction import RULES, ExtractionRules
     from training_db.functions import (
         attach_blog_post,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "RULES",
+    "ExperimentDB",
     "ExtractionRules",
     "RunStatus",
     "TrainingDB",
@@ -58,6 +60,7 @@ __all__ = [
 
 _HOMES = {
     "RULES": "extraction",
+    "ExperimentDB": "experiment",
     "ExtractionRules": "extraction",
     "RunStatus": "models.run",
     "TrainingDB": "database",
