@@ -38,8 +38,8 @@ def piped(*arguments: str, **variables: str) -> Answer:
     return Answer(done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
-def on_terminal(*arguments: str, width: int = 120, **variables: str) -> Answer:
-    """Run a command on a pseudo-terminal of a given width."""
+def on_terminal(*arguments: str, width: int = 120, typed: str = "", **variables: str) -> Answer:
+    """Run a command on a pseudo-terminal of a given width, where somebody types something."""
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, width, 0, 0))
     process = subprocess.Popen(
@@ -50,6 +50,7 @@ def on_terminal(*arguments: str, width: int = 120, **variables: str) -> Answer:
         stderr=subprocess.PIPE,
     )
     os.close(slave)
+    os.write(master, typed.encode())
     shown = bytearray()
     try:
         while part := os.read(master, 65_536):

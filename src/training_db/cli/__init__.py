@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from training_db.cli import listings, runs, schema
+from training_db.cli import history, listings, runs, schema, spool
 from training_db.errors import ConfigurationError, InvalidInput, TrainingDBError
 
 app = typer.Typer(
@@ -25,6 +25,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(runs.app, name="runs")
+app.add_typer(history.app, name="history")
+app.add_typer(spool.app, name="spool")
 listings.register(app)
 schema.register(app)
 

@@ -57,8 +57,8 @@ def objectives(
 
 
 def scaffolds(
-    run_id: Annotated[
-        str | None, typer.Option("--run", metavar="RUN", help="Of this run only.")
+    run: Annotated[
+        str | None, typer.Option("--run", metavar="RUN", help="Of the run of this id or number.")
     ] = None,
     scaffold_id: Annotated[
         str | None, typer.Option("--scaffold", metavar="ID", help="This scaffold only.")
@@ -75,7 +75,10 @@ def scaffolds(
 
     with TrainingDB(url) as db:
         rows = db.scaffolds.query(
-            run_id, scaffold_id=scaffold_id, max_pareto_rank=max_pareto_rank, limit=limit
+            None if run is None else db.runs.resolve(run),
+            scaffold_id=scaffold_id,
+            max_pareto_rank=max_pareto_rank,
+            limit=limit,
         )
     if as_json:
         print_json(rows)

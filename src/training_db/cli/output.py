@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -29,11 +30,21 @@ FilterOption = Annotated[
     str | None,
     typer.Option("--filter", metavar="FILTER", help="The same as the argument."),
 ]
+RunArgument = Annotated[
+    str, typer.Argument(metavar="RUN", help="The run's id or number.", show_default=False)
+]
+RunArguments = Annotated[
+    list[str],
+    typer.Argument(metavar="RUN", help="The runs' ids or numbers.", show_default=False),
+]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 _WIDEST = 100_000
 _STATUS_COLOURS = {
     "completed": "green",
     "running": "cyan",
+    "running (stale)": "yellow",
+    "launched (stale)": "yellow",
     "launched": "blue",
     "failed": "red",
     "crashed": "red",
@@ -45,6 +56,34 @@ def chosen_filter(argument: str | None, option: str | None) -> str:
     if argument and option:
         raise typer.BadParameter("give the filter once: as the argument or by --filter")
     return argument or option or ""
+
+
+def is_asked(question: str) -> bool:
+    """Ask on a terminal whether to go on.
+
+    Args:
+        question: What would happen.
+
+    Returns:
+        Whether somebody was there, and said yes.
+
+    Raises:
+        Abort: Somebody said no.
+    """
+    if not sys.stdin.isatty():
+        return False
+    typer.confirm(one_line(question), abort=True, err=True)
+    return True
+
+
+def shown_status(run: Mapping[str, Any]) -> str:
+    """Return a run's status, and whether nothing was heard of it for a while.
+
+    Example:
+        >>> shown_status({"status": "running", "stale": True})
+        'running (stale)'
+    """
+    return f"{run['status']} (stale)" if run.get("stale") else str(run["status"])
 
 
 def console() -> Console:
