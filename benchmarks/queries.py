@@ -19,7 +19,7 @@ GROWTH_LIMIT = 2.0
 COLUMNS = ", ".join(
     f"r.{column.name}"
     for column in training_runs.c
-    if column.computed is None and column.name != "history_json"
+    if column.computed is None and column.name != "history_layout"
 )
 BY_COLUMNS = f"""
     SELECT {COLUMNS} FROM training_runs r

@@ -38,17 +38,24 @@ def timed_pair(
     inner: int = 1,
     given: Callable[[], Any] | None = None,
 ) -> tuple[Timing, Timing]:
-    """Time two ways of doing a thing in turns, so that the machine's moods meet both.
+    """Time two ways of doing a thing in turns, as :func:`timed_in_turns` does."""
+    first, second = timed_in_turns(ours, theirs, inner=inner, given=given)
+    return first, second
+
+
+def timed_in_turns(
+    *ways: Callable[..., Any], inner: int = 1, given: Callable[[], Any] | None = None
+) -> tuple[Timing, ...]:
+    """Time ways of doing a thing in turns, so that the machine's moods meet all of them.
 
     Args:
-        ours: The one.
-        theirs: The other.
+        ways: What is timed.
         inner: How often each is called for one measurement.
         given: Makes what each call takes, before the clock starts; ``None`` where it takes nothing.
     """
-    seconds: tuple[list[float], list[float]] = ([], [])
+    seconds: tuple[list[float], ...] = tuple([] for _ in ways)
     for repeat in range(REPEATS + 1):  # the first warms up
-        for way, taken in zip((ours, theirs), seconds, strict=True):
+        for way, taken in zip(ways, seconds, strict=True):
             arguments = [(given(),) if given else () for _ in range(inner)]
             gc.collect()
             started = time.perf_counter()
@@ -56,7 +63,7 @@ def timed_pair(
                 way(*each)
             if repeat:
                 taken.append((time.perf_counter() - started) / inner)
-    return Timing(tuple(seconds[0])), Timing(tuple(seconds[1]))
+    return tuple(Timing(tuple(taken)) for taken in seconds)
 
 
 @dataclass(frozen=True)
