@@ -1,7 +1,8 @@
 # The door: `make demo` and `make test` work on a fresh machine with Python 3.11+.
 PYTHON ?= python3
 BIN := .venv/bin
-JOBS ?= 2
+# More than the cores, for tests wait for servers and processes.
+JOBS ?= 3
 
 .DEFAULT_GOAL := help
 
@@ -21,6 +22,10 @@ demo: .venv/installed  ## Train two runs of each method into demo.db and ask it 
 
 .PHONY: test
 test: .venv/installed  ## Run every test on SQLite and on a real PostgreSQL
+	$(BIN)/python -m pytest -n $(JOBS)
+
+.PHONY: coverage
+coverage: .venv/installed  ## Run every test, and show which lines none of them ran
 	$(BIN)/python -m pytest -n $(JOBS) --cov --cov-report=term
 
 .PHONY: lint
