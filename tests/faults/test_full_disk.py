@@ -10,7 +10,7 @@ import pytest
 from tests.faults.full_disk import ROWS
 from tests.faults.points import check, recorded
 from tests.faults.processes import Process, until
-from tests.faults.spools import left
+from tests.faults.spools import unsent
 from training_db.recording import sync
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def test_a_training_goes_on_while_the_disk_is_full_and_all_its_points_arrive(
     assert "Traceback" not in process.errors
     assert check(db, "run", {0: process.acknowledged}) == 6 * ROWS
     assert db.runs.get("run")["status"] == "completed"
-    assert left(spool_dir) == []
+    assert unsent(spool_dir) == []
 
 
 def test_what_was_acknowledged_before_the_disk_was_full_outlives_a_kill(
@@ -55,4 +55,4 @@ def test_what_was_acknowledged_before_the_disk_was_full_outlives_a_kill(
     found = [step for step, _ in recorded(db, "run")["loss"]]
     assert found == list(range(len(found)))
     assert ROWS <= len(found) <= 5 * ROWS
-    assert left(spool_dir) == []
+    assert unsent(spool_dir) == []

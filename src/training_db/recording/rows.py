@@ -76,7 +76,10 @@ class Layout:
         numbered = np.array(rows, dtype=np.int64)
         dtype = np.dtype([(str(at), _DTYPES[code]) for at, code in self._numeric()])
         size = self.size
-        packed = b"".join(cells if "j" not in self.codes else [row[:size] for row in cells])
+        heads = cells if "j" not in self.codes else [row[:size] for row in cells]
+        if set(map(len, heads)) != {size}:
+            raise ValueError(f"not all of {len(heads)} rows have the {size} bytes of their layout")
+        packed = b"".join(heads)
         table = np.frombuffer(packed, dtype=dtype) if size else np.empty(0, dtype=dtype)
         # Copies, for a field of one row only counts as contiguous wherever it stands.
         found = {
