@@ -112,14 +112,18 @@ def stored_columns(
 @lru_cache(maxsize=64)  # making one takes longer than running it
 def _statement(*, named: bool, stepped: bool, bounded: bool, known: int) -> Any:
     chosen = training_runs.c.run_id.in_(bindparam("run_ids", expanding=True))
-    numbers = select(training_runs.c.number).where(chosen)
-    of_segments = select(
-        _run_id(_segment), _segment.writer, _segment.first_row, _NAME, _segment.count,
-        _segment.kind, _segment.row_numbers, _segment.cells,
-    ).where(is_one_of(_segment.run_number, numbers), *_is_newer(_segment, known))  # fmt: skip
+    of_segments = (
+        select(
+            training_runs.c.run_id, _segment.writer, _segment.first_row, metric_names.c.name,
+            _segment.count, _segment.kind, _segment.row_numbers, _segment.cells,
+        )
+        .join(run_history_segments, _segment.run_number == training_runs.c.number)
+        .join(metric_names, metric_names.c.id == _segment.metric_id)
+        .where(chosen, *_is_newer(_segment, known))
+    )  # fmt: skip
     if named:
         is_named = metric_names.c.name.in_(bindparam("names", expanding=True))
-        of_segments = of_segments.where(is_one_of(_segment.metric_id, _ids_where(is_named)))
+        of_segments = of_segments.where(is_named)
     if stepped:
         of_segments = of_segments.where(
             _may_hold(bindparam("low", type_=Real), bindparam("high", type_=Real))
@@ -133,16 +137,15 @@ def _statement(*, named: bool, stepped: bool, bounded: bool, known: int) -> Any:
                 and_(bindparam("non_finite", type_=Flag), _segment.non_finite_count > 0),
             )
         )
-    of_tails = select(
-        _run_id(_tail), _tail.writer, _tail.first_row, cast(null(), PlainText),
-        cast(null(), BigInt), cast(null(), PlainText), cast(null(), LargeBinary), _tail.block,
-    ).where(is_one_of(_tail.run_number, numbers), *_is_newer(_tail, known))  # fmt: skip
+    of_tails = (
+        select(
+            training_runs.c.run_id, _tail.writer, _tail.first_row, cast(null(), PlainText),
+            cast(null(), BigInt), cast(null(), PlainText), cast(null(), LargeBinary), _tail.block,
+        )
+        .join(run_history_tails, _tail.run_number == training_runs.c.number)
+        .where(chosen, *_is_newer(_tail, known))
+    )  # fmt: skip
     return union_all(of_segments, of_tails)
-
-
-def _run_id(table: Any) -> Any:
-    of_row = training_runs.c.number == table.run_number
-    return select(training_runs.c.run_id).where(of_row).scalar_subquery()
 
 
 def _ids_where(test: ColumnElement[bool]) -> Select[Any]:
