@@ -83,7 +83,7 @@ def _vacuumed(url: str, size: int) -> int:
     """Wait until the server has tidied up by itself, a minute or two later; return the size."""
     end = time.monotonic() + AUTOVACUUM_SECONDS
     while time.monotonic() < end:
-        time.sleep(POLL_SECONDS)
+        time.sleep(POLL_SECONDS)  # nobody says when autovacuum has been
         if _size(url) < size:
             return _size(url)
     return size

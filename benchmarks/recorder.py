@@ -135,6 +135,7 @@ def _calls(
         now = clock()
         taken.append(now - started)
         if pace.pause:
+            # A training is busy with its next step for as long.
             time.sleep(max(0.0, begun + len(taken) * pace.pause - now))
     return np.array(taken)
 

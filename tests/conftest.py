@@ -74,6 +74,14 @@ def clean_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
         yield
 
 
+@pytest.fixture
+def spool_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of the spools of a test, and of the processes that it starts."""
+    folder = tmp_path / "spool"
+    monkeypatch.setenv("TRAINING_DB_SPOOL_DIR", str(folder))
+    return folder
+
+
 @pytest.fixture(params=BACKENDS)
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The URL of a fresh, empty database, on one backend after the other."""

@@ -11,9 +11,10 @@ from training_db.database import TrainingDB
 from training_db.documents import decode
 from training_db.errors import InvalidValue, NotFound, SchemaMissing, UnknownName
 from training_db.experiment_runs import TrackedRuns
-from training_db.experiment_tables import comparison_table, load_pandas, metrics_table, runs_table
+from training_db.experiment_tables import comparison_table, metrics_table, runs_table
 from training_db.models.run import RunStatus
 from training_db.repository.experiments import ExperimentRepository
+from training_db.repository.history_frame import load_pandas
 from training_db.settings import is_in_memory
 
 if TYPE_CHECKING:

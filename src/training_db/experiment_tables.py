@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from training_db.errors import MissingExtra
-
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -24,21 +22,6 @@ _LISTED = (
 )  # fmt: skip
 _YEARS_1_TO_9999 = (-62_135_596_800, 253_402_300_799)
 _MOMENT = "datetime64[us, UTC]"
-
-
-def load_pandas() -> Any:
-    """Return pandas.
-
-    Raises:
-        MissingExtra: It is not installed.
-    """
-    try:
-        import pandas as pd
-    except ImportError:
-        raise MissingExtra(
-            "DataFrames need pandas; run: pip install 'training-db[analysis]'"
-        ) from None
-    return pd
 
 
 def metrics_table(pandas: Any, logged: Logged) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import pty
 import struct
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import termios
 from dataclasses import dataclass
+from typing import Any
 
 COMMAND = [sys.executable, "-c", "from training_db.cli import main; main()"]
 
@@ -21,6 +23,17 @@ class Answer:
     code: int
     out: str
     err: str
+
+
+def lines(shown: str) -> list[list[str]]:
+    """Return the words of each line."""
+    return [line.split() for line in shown.splitlines()]
+
+
+def answered(answer: Answer) -> Any:
+    """Return the JSON that a command printed, which did its work without a word besides."""
+    assert (answer.code, answer.err) == (0, "")
+    return json.loads(answer.out)
 
 
 def environment(**variables: str) -> dict[str, str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.terminal import piped
 from training_db.models import Base
 from training_db.settings import VARIABLES
 
@@ -41,6 +42,26 @@ def test_the_code_of_the_readme_runs_as_it_stands(
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "run-1 0.001\n", "")
+
+
+def test_the_page_on_history_runs_as_it_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = (ROOT / "docs" / "history.md").read_text()
+    code = "\n".join(re.findall(r"```python\n(.*?)```", page, re.DOTALL))
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    for shown in ("[0 1 2] [2.         1.         0.66666667]", "min and max", "baseline"):
+        assert shown in done.stdout
+    commands = re.findall(r"^\$ training-db (.*)$", page, re.MULTILINE)
+    assert len(commands) == 6
+    monkeypatch.setenv("TRAINING_DB_PATH", str(tmp_path / "runs.db"))
+    monkeypatch.chdir(tmp_path)
+    assert [piped(*command.split()).code for command in commands] == [0] * 6
+    assert (tmp_path / "run-1.csv").read_text().startswith("run_id,step,")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

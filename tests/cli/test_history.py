@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
-from tests.cli.terminal import on_terminal
+from tests.cli.terminal import answered, lines, on_terminal
 from training_db.segments import column
 
 if TYPE_CHECKING:
@@ -20,15 +19,6 @@ if TYPE_CHECKING:
     Cli = Callable[..., Answer]
 
 NAN = float("nan")
-
-
-def lines(shown: str) -> list[list[str]]:
-    return [line.split() for line in shown.splitlines()]
-
-
-def answered(answer: Answer) -> Any:
-    assert (answer.code, answer.err) == (0, "")
-    return json.loads(answer.out)
 
 
 @pytest.fixture

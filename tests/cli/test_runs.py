@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from sqlalchemy import text
 
-from tests.cli.terminal import on_terminal
+from tests.cli.terminal import answered, lines, on_terminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,15 +19,6 @@ if TYPE_CHECKING:
     Cli = Callable[..., Answer]
 
 pytestmark = pytest.mark.usefixtures("filled")
-
-
-def lines(shown: str) -> list[list[str]]:
-    return [line.split() for line in shown.splitlines()]
-
-
-def answered(answer: Answer) -> Any:
-    assert (answer.code, answer.err) == (0, "")
-    return json.loads(answer.out)
 
 
 @pytest.fixture

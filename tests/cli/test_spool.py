@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from sqlalchemy import text
 
-from tests.cli.terminal import on_terminal, piped
+from tests.cli.terminal import answered, on_terminal, piped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,21 +32,15 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 
 @pytest.fixture
-def folder(tmp_path: Path, db: TrainingDB, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(spool_dir: Path, db: TrainingDB, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of spools of this user, whose database the environment names."""
     monkeypatch.setenv("TRAINING_DB_URL", db.url.render_as_string(hide_password=False))
-    monkeypatch.setenv("TRAINING_DB_SPOOL_DIR", str(tmp_path / "spool"))
-    return tmp_path / "spool"
+    return spool_dir
 
 
 def leave(run_id: str, rows: int) -> None:
     """Log rows in a process that is killed before it sends them."""
     subprocess.run([sys.executable, "-c", LOGGING, run_id, str(rows)], env=os.environ, check=False)
-
-
-def answered(answer: Answer) -> Any:
-    assert (answer.code, answer.err) == (0, "")
-    return json.loads(answer.out)
 
 
 @pytest.mark.usefixtures("folder")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import threading
 import time
 from contextlib import contextmanager
@@ -13,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import text, update
 
+from tests.contract.crowds import outputs_of
 from tests.contract.test_processes import in_a_child
 from training_db import ExperimentDB, TrainingDB
 from training_db.db.engine import writing
@@ -34,28 +33,9 @@ def tracker(migrated_url: str) -> Iterator[ExperimentDB]:
 
 
 def test_twelve_processes_make_one_database_and_no_two_runs_get_one_id(database_url: str) -> None:
-    command = [sys.executable, "-m", "tests.contract.tracker", database_url]
-    processes = [
-        subprocess.Popen(
-            [*command, f"p{number}", str(RUNS)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for number in range(PROCESSES)
-    ]
-    for process in processes:  # all are loaded, so that they make the database at the same time
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-    for process in processes:
-        assert process.stdin is not None
-        process.stdin.write("go\n")
-        process.stdin.flush()
+    crowd = ([database_url, f"p{number}", str(RUNS)] for number in range(PROCESSES))
     ids: dict[int, str] = {}
-    for name, process in enumerate(processes):
-        output, errors = process.communicate(timeout=120)
-        assert (process.returncode, errors) == (0, "")
+    for name, output in enumerate(outputs_of("tests.contract.tracker", crowd)):
         ids |= {int(line): f"p{name}-{number}" for number, line in enumerate(output.split())}
     assert sorted(ids) == list(range(1, PROCESSES * RUNS + 1))
     with ExperimentDB(database_url) as tracker:

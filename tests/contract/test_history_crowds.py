@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import threading
 from typing import TYPE_CHECKING
 
+from tests.contract.crowds import outputs_of
 from tests.contract.history_crowd import BATCHES, NAMES, ROWS, write
 
 if TYPE_CHECKING:
@@ -36,27 +35,7 @@ def check(db: TrainingDB) -> None:
 def test_processes_that_write_one_run_at_once_lose_nothing(db: TrainingDB) -> None:
     db.runs.insert("r1")
     url = db.url.render_as_string(hide_password=False)
-    command = [sys.executable, "-m", "tests.contract.history_crowd", url]
-    writers = [
-        subprocess.Popen(
-            [*command, str(number)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for number in range(CROWD)
-    ]
-    for writer in writers:  # all have loaded what they need, so that they write at the same time
-        assert writer.stdout is not None
-        assert writer.stdout.readline() == "ready\n"
-    for writer in writers:
-        assert writer.stdin is not None
-        writer.stdin.write("go\n")
-        writer.stdin.flush()
-    for writer in writers:
-        _, errors = writer.communicate(timeout=120)
-        assert (writer.returncode, errors) == (0, "")
+    outputs_of("tests.contract.history_crowd", ([url, str(one)] for one in range(CROWD)))
     check(db)
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from typing import TYPE_CHECKING
+
+from tests.contract.crowds import outputs_of
 
 if TYPE_CHECKING:
     from training_db import TrainingDB
@@ -17,27 +17,8 @@ def test_twelve_processes_insert_at_once_and_every_run_has_a_number_of_its_own(
     db: TrainingDB,
 ) -> None:
     url = db.url.render_as_string(hide_password=False)
-    command = [sys.executable, "-m", "tests.contract.writer", url]
-    writers = [
-        subprocess.Popen(
-            [*command, f"p{number}", str(RUNS)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for number in range(PROCESSES)
-    ]
-    for writer in writers:  # all have loaded what they need, so that they write at the same time
-        assert writer.stdout is not None
-        assert writer.stdout.readline() == "ready\n"
-    for writer in writers:
-        assert writer.stdin is not None
-        writer.stdin.write("go\n")
-        writer.stdin.flush()
-    for writer in writers:
-        _, errors = writer.communicate(timeout=120)
-        assert (writer.returncode, errors) == (0, "")
+    crowd = ([url, f"p{number}", str(RUNS)] for number in range(PROCESSES))
+    outputs_of("tests.contract.writer", crowd)
     assert db.runs.count() == PROCESSES * (RUNS + 50)
     numbers = [run["number"] for run in db.runs.query(None, "number", None)]
     assert numbers == list(range(1, PROCESSES * (RUNS + 50) + 1))

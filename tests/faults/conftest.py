@@ -1,4 +1,4 @@
-"""What the tests of faults share: a folder for spools, and databases that can be taken away."""
+"""What the tests of faults share: databases that can be taken away."""
 
 from __future__ import annotations
 
@@ -19,11 +19,8 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(autouse=True)
-def spool_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of spools of a test and of the processes that it starts."""
-    folder = tmp_path / "spool"
-    monkeypatch.setenv("TRAINING_DB_SPOOL_DIR", str(folder))
-    return folder
+def spools_apart(spool_dir: Path) -> None:
+    """Each test has a folder for spools of its own."""
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""What the tests of live logging share: a folder for spools, and spools whose writer is gone."""
+"""What the tests of live logging share."""
 
 from __future__ import annotations
 
@@ -11,8 +11,5 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(autouse=True)
-def spool_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder where recorders put their spools, unless they are told otherwise."""
-    folder = tmp_path / "spool"
-    monkeypatch.setenv("TRAINING_DB_SPOOL_DIR", str(folder))
-    return folder
+def spools_apart(spool_dir: Path) -> None:
+    """Each test has a folder for spools of its own."""

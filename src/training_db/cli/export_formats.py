@@ -8,10 +8,10 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from training_db.cli.history_options import free_name
 from training_db.cli.history_table import HistoryTable, read_table
 from training_db.documents import encode
 from training_db.errors import Conflict, MetricNotFound, MissingExtra
+from training_db.repository.history_frame import free_name
 from training_db.segments import EXACT
 
 if TYPE_CHECKING:

@@ -14,7 +14,6 @@ from training_db.cli.history_options import (
     DuplicatesOption,
     MetricArguments,
     StepsOption,
-    free_name,
     parsed_steps,
     shown_place,
     shown_value,
@@ -57,6 +56,7 @@ def show(
     """Show metrics of a run, one row a step; without metrics, what each of them came to."""
     from training_db.cli.history_table import read_table
     from training_db.database import TrainingDB
+    from training_db.repository.history_frame import free_name
 
     chosen = parsed_steps(steps)
     if not metrics:

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import math
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from training_db.timestamps import format_timestamp, parse_timestamp
-
-if TYPE_CHECKING:
-    from collections.abc import Container
 
 
 class Axis(StrEnum):
@@ -104,15 +101,3 @@ def shown_place(place: Any, axis: Axis) -> Any:
         return format_timestamp(parse_timestamp(place))
     except InvalidValue:  # logged by others, in a unit of their own
         return shown_value(place)
-
-
-def free_name(name: str, taken: Container[str]) -> str:
-    """Return a name for a column beside those of the metrics.
-
-    Example:
-        >>> free_name("step", ["step", "loss"])
-        '_step'
-    """
-    while name in taken:
-        name = f"_{name}"
-    return name

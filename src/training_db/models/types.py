@@ -19,7 +19,6 @@ from sqlalchemy import (
     Integer,
     Text,
     and_,
-    any_,
     case,
     cast,
     false,
@@ -40,7 +39,7 @@ from training_db.timestamps import format_timestamp, parse_timestamp
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from sqlalchemy import Dialect, Select
+    from sqlalchemy import Dialect
     from sqlalchemy.sql.compiler import SQLCompiler
 
     Processor = Callable[[Any], Any] | None
@@ -201,15 +200,6 @@ class by_backend(ColumnElement[bool]):  # noqa: N801 - it stands in SQL like a f
 @compiles(by_backend)
 def _by_backend(element: by_backend, compiler: SQLCompiler, **kw: Any) -> str:
     return compiler.process(getattr(element, compiler.dialect.name), **kw)
-
-
-def is_one_of(column: ColumnElement[Any], rows: Select[Any]) -> ColumnElement[bool]:
-    """Ask for the values that a query of one column finds, which are looked up first.
-
-    PostgreSQL would weigh it as a join otherwise, which takes longer than finding them.
-    """
-    found: ColumnElement[Any] = func.array(rows.scalar_subquery())
-    return by_backend(sqlite=column.in_(rows), postgresql=column == any_(found))
 
 
 def text_like(column: ColumnElement[Any], pattern: str, *, negated: bool) -> ColumnElement[bool]:

@@ -17,7 +17,7 @@ from training_db.models import (
 from training_db.repository.history_layout import forget_in_layout, write_layout
 from training_db.repository.history_names import known_metrics
 from training_db.repository.history_reading import stored_columns
-from training_db.repository.history_rows import add_key_metrics
+from training_db.repository.history_rows import add_key_metrics, row_count
 from training_db.repository.history_writing import (
     compact_tail,
     next_row,
@@ -28,7 +28,7 @@ from training_db.repository.history_writing import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sqlalchemy import Connection
+    from sqlalchemy import ColumnElement, Connection
 
 
 def delete_history(connection: Connection, run_id: str, number: int) -> int:
@@ -42,17 +42,12 @@ def delete_history(connection: Connection, run_id: str, number: int) -> int:
     Returns:
         How many cells there were.
     """
-    total = run_metrics.c
-    cells = connection.execute(
-        select(func.coalesce(func.sum(total.count + total.other_count), 0)).where(
-            total.run_number == number
-        )
-    ).scalar_one()
+    cells = _count_cells(connection, run_metrics.c.run_number == number)
     for table in (run_history_segments, run_history_tails, run_metrics):
         connection.execute(delete(table).where(table.c.run_number == number))
     _delete_key_metrics(connection, run_id)
     write_layout(connection, run_id, None)
-    return int(cells)
+    return cells
 
 
 def delete_metrics(connection: Connection, run_id: str, number: int, names: Sequence[str]) -> int:
@@ -73,11 +68,7 @@ def delete_metrics(connection: Connection, run_id: str, number: int, names: Sequ
         ends[writer] = next_row(connection, number, writer)
     ids = list(known_metrics(connection, names).values())
     total = run_metrics.c
-    cells = connection.execute(
-        select(func.coalesce(func.sum(total.count + total.other_count), 0)).where(
-            total.run_number == number, total.metric_id.in_(ids)
-        )
-    ).scalar_one()
+    cells = _count_cells(connection, total.run_number == number, total.metric_id.in_(ids))
     for table in (run_history_segments, run_metrics):
         connection.execute(
             delete(table).where(table.c.run_number == number, table.c.metric_id.in_(ids))
@@ -87,7 +78,13 @@ def delete_metrics(connection: Connection, run_id: str, number: int, names: Sequ
     forget_in_layout(connection, run_id, names)
     if any(map(_is_key_metric, names)):
         _make_key_metrics_anew(connection, run_id)
-    return int(cells)
+    return cells
+
+
+def _count_cells(connection: Connection, *are_meant: ColumnElement[bool]) -> int:
+    cells = func.sum(run_metrics.c.count + run_metrics.c.other_count)
+    found = connection.execute(select(func.coalesce(cells, 0)).where(*are_meant))
+    return int(found.scalar_one())
 
 
 def _is_key_metric(name: str) -> bool:
@@ -97,8 +94,7 @@ def _is_key_metric(name: str) -> bool:
 def _make_key_metrics_anew(connection: Connection, run_id: str) -> None:
     _delete_key_metrics(connection, run_id)
     for columns in stored_columns(connection, [run_id]).get(run_id, {}).values():
-        stop = 1 + max((int(cells.rows[-1]) for cells in columns.values()), default=-1)
-        add_key_metrics(connection, run_id, columns, (0, stop))
+        add_key_metrics(connection, run_id, columns, (0, row_count(columns)))
 
 
 def _delete_key_metrics(connection: Connection, run_id: str) -> None:

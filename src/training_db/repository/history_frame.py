@@ -28,13 +28,7 @@ def frame_of(histories: Mapping[str, Mapping[str, Points]], x: str) -> Any:
     Raises:
         MissingExtra: pandas is not installed.
     """
-    try:
-        import pandas as pd
-    except ImportError:
-        raise MissingExtra(
-            "DataFrames need pandas; run: pip install 'training-db[analysis]', "
-            "or take db.history.arrays"
-        ) from None
+    pd = load_pandas(", or take db.history.arrays")
     taken = {
         name
         for history in histories.values()
@@ -45,6 +39,24 @@ def frame_of(histories: Mapping[str, Mapping[str, Points]], x: str) -> Any:
     tables = [_table(pd, run_id, names, x, history) for run_id, history in histories.items()]
     tables = [table for table in tables if len(table)] or tables[:1]
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+
+
+def load_pandas(otherwise: str = "") -> Any:
+    """Return pandas.
+
+    Args:
+        otherwise: What else the caller may do, for the error.
+
+    Raises:
+        MissingExtra: It is not installed.
+    """
+    try:
+        import pandas as pd
+    except ImportError:
+        raise MissingExtra(
+            f"DataFrames need pandas; run: pip install 'training-db[analysis]'{otherwise}"
+        ) from None
+    return pd
 
 
 def _table(

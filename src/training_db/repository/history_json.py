@@ -19,6 +19,7 @@ from training_db.repository.history_deletion import delete_history
 from training_db.repository.history_layout import MOVED, read_layout, write_layout
 from training_db.repository.history_names import known_metrics
 from training_db.repository.history_reading import stored_columns
+from training_db.repository.history_rows import row_count
 from training_db.repository.history_writing import lock_run, write_rows
 from training_db.segments import Column, column, joined
 
@@ -133,7 +134,7 @@ def _placed(writers: Writers, length: int) -> _Table:
     parts: dict[str, list[Column]] = {}
     start = 0
     for writer, columns in writers.items():
-        rows = 1 + max((int(cells.rows[-1]) for cells in columns.values()), default=-1)
+        rows = row_count(columns)
         for name, cells in columns.items():
             parts.setdefault(name, []).append(Column(cells.rows + start, cells.values))
         start += max(rows, length) if writer == MOVED else rows

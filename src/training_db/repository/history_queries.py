@@ -22,6 +22,7 @@ from training_db.repository.history_names import (
     require_metric,
 )
 from training_db.repository.history_reading import AXIS_NAMES, stored_columns
+from training_db.repository.history_rows import row_count
 from training_db.repository.history_search import passed
 from training_db.repository.history_series import Points, Series, points
 
@@ -248,8 +249,7 @@ class HistoryQueries(Repository):
         for writer, cells in writers.items():
             start = known.get(writer, 0)
             writers[writer] = {name: _from(one, start) for name, one in cells.items()}
-            rows = [int(one.rows[-1]) + 1 for one in writers[writer].values() if len(one)]
-            known[writer] = max([start, *rows])
+            known[writer] = max(start, row_count(writers[writer]))
         news = {
             name: points(writers, name, "step", None, last_only=False)
             for name in _there(writers)

@@ -17,20 +17,21 @@ from training_db.models import (
     run_history_tails,
     training_runs,
 )
-from training_db.models.types import BigInt, Flag, PlainText, Real, is_one_of
+from training_db.models.types import BigInt, Flag, PlainText, Real
+from training_db.repository.history_names import known_metrics
 from training_db.segments import Column, decode, joined, unpack
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from sqlalchemy import ColumnElement, Connection, Select
+    from sqlalchemy import ColumnElement, Connection
 
     Writers = dict[int, dict[str, Column]]
     """For each writer of a run its columns by name."""
 
 AXIS_NAMES = tuple(dict.fromkeys(name for names in AXES.values() for name in names))
 _segment, _tail = run_history_segments.c, run_history_tails.c
-_NAME = select(metric_names.c.name).where(metric_names.c.id == _segment.metric_id).scalar_subquery()
+_IS_AXIS = metric_names.c.name.in_(AXIS_NAMES)
 
 
 class Bounds(NamedTuple):
@@ -131,7 +132,7 @@ def _statement(*, named: bool, stepped: bool, bounded: bool, known: int) -> Any:
     if bounded:
         of_segments = of_segments.where(
             or_(
-                _is_axis(),
+                _IS_AXIS,
                 _segment.max > bindparam("above", type_=Real),
                 _segment.min < bindparam("below", type_=Real),
                 and_(bindparam("non_finite", type_=Flag), _segment.non_finite_count > 0),
@@ -148,10 +149,6 @@ def _statement(*, named: bool, stepped: bool, bounded: bool, known: int) -> Any:
     return union_all(of_segments, of_tails)
 
 
-def _ids_where(test: ColumnElement[bool]) -> Select[Any]:
-    return select(metric_names.c.id).where(test)
-
-
 def _is_newer(table: Any, known: int) -> list[ColumnElement[bool]]:
     return [
         or_(
@@ -164,9 +161,10 @@ def _is_newer(table: Any, known: int) -> list[ColumnElement[bool]]:
 
 def _may_hold(low: ColumnElement[float], high: ColumnElement[float]) -> ColumnElement[bool]:
     """Tell by the step columns beside a segment whether it may hold a step of a range."""
-    beside = run_history_segments.alias()
+    beside, name = run_history_segments.alias(), metric_names.alias()
     in_range = (
         select(literal(1))
+        .select_from(beside.join(name, name.c.id == beside.c.metric_id))
         .where(
             beside.c.run_number == _segment.run_number,
             beside.c.writer == _segment.writer,
@@ -174,21 +172,17 @@ def _may_hold(low: ColumnElement[float], high: ColumnElement[float]) -> ColumnEl
             beside.c.last_row >= _segment.first_row,
             beside.c.max >= low,
             beside.c.min < high,
-            is_one_of(beside.c.metric_id, _ids_where(metric_names.c.name.in_(AXES["step"]))),
+            name.c.name.in_(AXES["step"]),
         )
         .correlate(run_history_segments)
     )
     # Where rows have no step at all, their numbers are the steps.
     by_row = and_(_segment.first_row <= high, _segment.last_row >= low)
-    return or_(_is_axis(), in_range.exists(), by_row)
-
-
-def _is_axis() -> ColumnElement[bool]:
-    return is_one_of(_segment.metric_id, _ids_where(metric_names.c.name.in_(AXIS_NAMES)))
+    return or_(_IS_AXIS, in_range.exists(), by_row)
 
 
 def _names_of(connection: Connection, names: Sequence[str] | None) -> dict[int, str]:
-    statement = select(metric_names.c.id, metric_names.c.name)
     if names is not None:
-        statement = statement.where(metric_names.c.name.in_(names))
-    return {number: name for number, name in connection.execute(statement)}  # noqa: C416 - rows are no pairs to dict()
+        return {number: name for name, number in known_metrics(connection, names).items()}
+    everything = connection.execute(select(metric_names.c.id, metric_names.c.name))
+    return {number: name for number, name in everything}  # noqa: C416 - rows are no pairs to dict()

@@ -28,6 +28,11 @@ _KEY_COLUMNS = (
 _LARGEST_STEP = float(2**62)
 
 
+def row_count(columns: Mapping[str, Column]) -> int:
+    """Return how many rows a writer has, up to the last one that has a cell."""
+    return 1 + max((int(cells.rows[-1]) for cells in columns.values() if len(cells)), default=-1)
+
+
 def axis_of(
     columns: Mapping[str, Column], rows: NDArray[np.int64], axis: str
 ) -> NDArray[np.float64]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from training_db.repository.history_rows import axis_of, steps_of
+from training_db.repository.history_rows import axis_of, row_count, steps_of
 from training_db.segments import narrowed
 
 if TYPE_CHECKING:
@@ -76,8 +76,7 @@ def points(
             at = steps_of(columns, cells.rows)
             place = at if x == "step" else axis_of(columns, cells.rows, x)
             parts.append((cells.rows + start, at, place, cells.values))
-        ends = (int(one.rows[-1]) + 1 for one in columns.values() if len(one))
-        start += max(ends, default=0)
+        start += row_count(columns)
     if not parts:
         nothing = np.empty(0, dtype=np.int64)
         return Points(nothing, np.empty(0), nothing)
