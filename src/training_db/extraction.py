@@ -6,16 +6,23 @@ a path into it: ``"optimizer.lr"`` finds ``{"optimizer.lr": 1}`` and ``{"optimiz
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
-from training_db.documents import is_storable
 from training_db.errors import UnknownName
+from training_db.extraction_values import (
+    as_count,
+    as_direction,
+    as_flag,
+    as_integer,
+    as_number,
+    as_rounded,
+    as_text,
+    is_mixed_precision,
+)
 from training_db.models import DIRECTIONS, OBJECTIVE_STATISTICS, training_runs
-from training_db.models.types import LARGEST, LONGEST_INDEXED, SMALLEST
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -72,9 +79,6 @@ _OBJECTIVE_LISTS = (
     "reward.objectives",
     "multi_objective.objectives",
 )
-_TRUE_WORDS = {"yes", "true", "on", "mixed", "1"}
-_FALSE_WORDS = {"no", "false", "off", "none", "full", "0", ""}
-_FULL_PRECISION = 32  # bits of a float; "bf16-mixed" has fewer
 
 
 class ExtractionRules:
@@ -211,6 +215,16 @@ def summary_objectives(summary: Mapping[str, Any]) -> Objectives:
     return found
 
 
+def storable_objectives(found: Objectives) -> Objectives:
+    """Leave out objectives by whose names no index can go; the documents keep what they say.
+
+    Example:
+        >>> storable_objectives({"QED": {"weight": 1.0}, "x" * 2_000: {"weight": 1.0}})
+        {'QED': {'weight': 1.0}}
+    """
+    return {name: about for name, about in found.items() if as_text(name) is not None}
+
+
 @lru_cache(maxsize=65_536)
 def objective_key(key: str) -> tuple[str, str | None, str] | None:
     """Take a summary key of an objective apart into name, direction and statistic.
@@ -231,7 +245,7 @@ def objective_key(key: str) -> tuple[str, str | None, str] | None:
 
 def _note(found: Objectives, parsed: tuple[str, str | None, str], value: object) -> None:
     name, direction, statistic = parsed
-    number = _number(value)
+    number = as_number(value)
     if number is not None:
         objective = found.setdefault(name, {"direction": direction} if direction else {})
         objective[statistic] = number
@@ -301,94 +315,26 @@ def _unwrapped(node: Any) -> Any:
     return node
 
 
-def _number(value: object) -> float | None:
-    if value.__class__ is float:
-        return value
-    if isinstance(value, str):
-        try:
-            value = float(value)
-        except ValueError:
-            return None
-        return value if math.isfinite(value) else None
-    if hasattr(value, "item") and not isinstance(value, (int, float)):
-        value = _scalar(value)
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        try:
-            return float(value)
-        except OverflowError:
-            return None
-    return None
-
-
-def _scalar(value: Any) -> object:
-    """Take the number out of a numpy scalar or a tensor of one element."""
-    try:
-        return value.item()
-    except (ValueError, RuntimeError, TypeError):
-        return None
-
-
-def _integer(value: object) -> int | None:
-    number = value if type(value) is int else _number(value)
-    if number is None or not math.isfinite(number) or number != int(number):
-        return None
-    return int(number) if SMALLEST <= number <= LARGEST else None
-
-
-def _rounded(value: object) -> int | None:
-    number = _number(value)
-    return None if number is None or not math.isfinite(number) else _integer(round(number))
-
-
-def _count(value: object) -> int | None:
-    return len(value) if isinstance(value, (list, tuple, Mapping)) and value else _integer(value)
-
-
-def _text(value: object) -> str | None:
-    if not isinstance(value, str) or not value or not is_storable(value):
-        return None
-    return str(value) if len(value.encode()) <= LONGEST_INDEXED else None
-
-
-def _direction(value: object) -> str | None:
-    return str(value) if value in DIRECTIONS else None
-
-
-def _flag(value: object) -> bool | None:
-    if isinstance(value, str):
-        word = value.strip().lower()
-        return True if word in _TRUE_WORDS else False if word in _FALSE_WORDS else None
-    return bool(value) if isinstance(value, int) and value in (0, 1) else None
-
-
-def _precision(value: object) -> bool | None:
-    if isinstance(value, str) and (bits := re.search(r"\d+", value)):
-        value = int(bits[0][:4])
-    if type(value) is int and value > 1:
-        return value < _FULL_PRECISION
-    return _flag(value)
-
-
 _BY_TYPE: dict[type, Callable[[object], Any]] = {
-    int: _integer,
-    float: _number,
-    bool: _flag,
-    str: _text,
+    int: as_integer,
+    float: as_number,
+    bool: as_flag,
+    str: as_text,
 }
 _CONVERTERS: dict[str, Callable[[object], Any]] = {
-    "num_objectives": _count,
-    "num_scaffolds": _count,
-    "mixed_precision": _precision,
-    "duration_seconds": _rounded,
+    "num_objectives": as_count,
+    "num_scaffolds": as_count,
+    "mixed_precision": is_mixed_precision,
+    "duration_seconds": as_rounded,
 }
 
 _OBJECTIVE_FIELDS: dict[str, tuple[str, Callable[[object], Any]]] = {
-    "objective_alias": ("objective_alias", _text),
-    "alias": ("objective_alias", _text),
-    "uniprot": ("uniprot", _text),
-    "uniprot_id": ("uniprot", _text),
-    "weight": ("weight", _number),
-    "direction": ("direction", _direction),
+    "objective_alias": ("objective_alias", as_text),
+    "alias": ("objective_alias", as_text),
+    "uniprot": ("uniprot", as_text),
+    "uniprot_id": ("uniprot", as_text),
+    "weight": ("weight", as_number),
+    "direction": ("direction", as_direction),
 }
 
 

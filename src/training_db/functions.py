@@ -258,7 +258,7 @@ def attach_crash_data(
         >>> [run["run_id"] for run in query_runs({"has_error_log": True})]
         ['r1']
     """
-    keys = {
+    keys: dict[str, Any] = {
         "crash_report_s3_key": crash_report_s3_key,
         "error_log_s3_key": error_log_s3_key,
         "crash_analysis_s3_key": crash_analysis_s3_key,

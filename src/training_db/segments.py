@@ -23,7 +23,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import orjson
 from pcodec import ChunkConfig
 from pcodec.standalone import simple_compress, simple_decompress
 
@@ -31,7 +30,7 @@ from training_db.documents import decode as decode_document
 from training_db.documents import encode as encode_document
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -231,7 +230,7 @@ def encode(cells: Column) -> Segment:
         >>> decode(segment.kind, segment.cells, 0, 3, None).values.tolist()
         [0.5, nan, 2.0]
     """
-    kind, payload = _encode_values(cells.values)
+    kind, payload = encode_values(cells.values)
     first, last = int(cells.rows[0]), int(cells.rows[-1])
     dense = last - first + 1 == len(cells)
     lowest, highest, non_finite = _range(cells.values)
@@ -243,7 +242,7 @@ def encode(cells: Column) -> Segment:
         max=highest,
         non_finite_count=non_finite,
         kind=kind,
-        row_numbers=None if dense else _compress((cells.rows - first).astype(np.uint64)),
+        row_numbers=None if dense else compress((cells.rows - first).astype(np.uint64)),
         cells=payload,
     )
 
@@ -257,68 +256,6 @@ def decode(
     else:
         rows = _decompress(row_numbers).astype(np.int64) + first_row
     return Column(rows, _DECODERS[kind](cells, count))
-
-
-def pack(columns: Mapping[int, Column], first_row: int) -> bytes:
-    """Put short columns of the same rows into one block, which holds them side by side.
-
-    Args:
-        columns: For each metric's id its cells.
-        first_row: The row that the block begins with.
-
-    Returns:
-        A length, a directory as JSON, and then the cells and row numbers that it points at.
-    """
-    directory: list[tuple[int, str, int, int, int, int, int]] = []
-    payload: list[bytes] = []
-    known: dict[bytes, int] = {b"": 0}  # columns that are logged together have the same rows
-    size = 0
-
-    def placed(piece: bytes) -> int:
-        nonlocal size
-        payload.append(piece)
-        size += len(piece)
-        return size - len(piece)
-
-    for metric, cells in columns.items():
-        kind, values = _encode_values(cells.values)
-        begins_and_ends = (first_row, first_row + len(cells) - 1)
-        dense = (cells.rows[0], cells.rows[-1]) == begins_and_ends
-        rows = b"" if dense else _compress((cells.rows - first_row).astype(np.uint64))
-        if rows not in known:
-            known[rows] = placed(rows)
-        at = placed(values)
-        directory.append((metric, kind, len(cells), at, len(values), known[rows], len(rows)))
-    head = orjson.dumps(directory)
-    return b"".join((_LENGTH.pack(len(head)), head, *payload))
-
-
-def unpack(
-    block: bytes, first_row: int, wanted: Collection[int] | None = None
-) -> dict[int, Column]:
-    """Take columns out of a block again.
-
-    Args:
-        block: What :func:`pack` made.
-        first_row: The row that it begins with.
-        wanted: The ids of the metrics to take out; ``None`` for all.
-
-    Example:
-        >>> block = pack({7: column([0.5, 0.25], 10)}, 10)
-        >>> unpack(block, 10)[7].rows.tolist()
-        [10, 11]
-    """
-    (length,) = _LENGTH.unpack_from(block)
-    start = _LENGTH.size + length
-    found: dict[int, Column] = {}
-    payload = memoryview(block)[start:]
-    for metric, kind, count, at, size, rows_at, rows_size in orjson.loads(
-        block[_LENGTH.size : start]
-    ):
-        if wanted is None or metric in wanted:
-            rows = bytes(payload[rows_at : rows_at + rows_size]) or None
-            found[metric] = decode(kind, bytes(payload[at : at + size]), first_row, count, rows)
-    return found
 
 
 def _dense(first_row: int, count: int) -> NDArray[np.int64]:
@@ -340,17 +277,18 @@ def _range(values: NDArray[Any]) -> tuple[float | None, float | None, int]:
     return float(finite.min()), float(finite.max()), len(values) - len(finite)
 
 
-def _encode_values(values: NDArray[Any]) -> tuple[str, bytes]:
+def encode_values(values: NDArray[Any]) -> tuple[str, bytes]:
+    """Return the kind of some values, and their bytes."""
     kind = _BY_DTYPE.get(values.dtype.kind, "json")
     if kind in ("float", "int"):
-        return kind, _compress(values)
+        return kind, compress(values)
     if kind == "bool":
         return kind, _bits(values)
     items = values.tolist()
     if {type(item) for item in items} == {int, float} and all(
         -EXACT <= item <= EXACT for item in items if type(item) is int
     ):
-        floats = _compress(np.array(items, dtype=np.float64))
+        floats = compress(np.array(items, dtype=np.float64))
         flags = _bits(np.array([type(item) is int for item in items]))
         return "mixed", _LENGTH.pack(len(floats)) + floats + flags
     return "json", zlib.compress(encode_document(items, "the value").encode())
@@ -389,7 +327,8 @@ def _bits(flags: NDArray[np.bool_]) -> bytes:
     return zlib.compress(np.packbits(flags).tobytes())
 
 
-def _compress(values: NDArray[Any]) -> bytes:
+def compress(values: NDArray[Any]) -> bytes:
+    """Return numbers as bytes, by pcodec."""
     return bytes(simple_compress(values, _CONFIG))
 
 

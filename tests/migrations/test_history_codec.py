@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.strategies import QUICK, documents, numbers, same
-from training_db import segments
+from training_db import segment_blocks, segments
 from training_db.db.scripts import load_script
 
 frozen = load_script("history_v3").segments
@@ -55,7 +55,7 @@ def test_a_block_of_the_library_is_unpacked_by_the_migration(
     cells = {key: segments.column(values, 7) for key, values in drawn.items()}
     there = {key: some for key, some in cells.items() if len(some)}
 
-    found = frozen.unpack(segments.pack(there, 7), 7)
+    found = frozen.unpack(segment_blocks.pack(there, 7), 7)
 
     assert found.keys() == there.keys()
     for key, some in there.items():

@@ -21,7 +21,7 @@ from tests.migrations.histories import (
     written,
 )
 from tests.unit.strategies import SLOW
-from training_db import segments
+from training_db import segment_blocks, segments
 from training_db.db.migrations import check, downgrade, upgrade
 from training_db.documents import plain_json
 
@@ -87,7 +87,7 @@ def logged_live(database: Database) -> int:
         loss = segments.column([start + 0.5, None, float("nan")])
         segment = segments.encode(loss)
         insert_segment(database, number, 1, writer, segment)
-        block = segments.pack(
+        block = segment_blocks.pack(
             {1: segments.column([start + 1.5], 3), 2: segments.column(["x", {"a": 1}], 4)}, 3
         )
         database.insert("run_history_tails", run_number=number, writer=writer, first_row=3,
@@ -134,7 +134,7 @@ def test_rows_that_were_logged_beside_a_text_that_is_no_table_both_go_down(
 def test_rows_go_down_as_rows_where_they_came_as_rows(v21: Database) -> None:
     insert(v21, {"live": '[{"loss": 1}, {}, {}]'})
     upgrade(v21.url, backup=False)
-    block = segments.pack({1: segments.column([0.5])}, 0)
+    block = segment_blocks.pack({1: segments.column([0.5])}, 0)
     v21.insert("run_history_tails", run_number=1, writer=7, first_row=0, last_row=0, block=block)
 
     downgrade(v21.url, "v2.1", backup=False)

@@ -12,7 +12,8 @@ import pytest
 from training_db.db.migrations import check, current, downgrade, upgrade, upgrade_sql
 from training_db.db.shapes import SHAPES
 from training_db.errors import MigrationFailed
-from training_db.segments import column, pack
+from training_db.segment_blocks import pack
+from training_db.segments import column
 
 if TYPE_CHECKING:
     from tests.migrations.conftest import Database

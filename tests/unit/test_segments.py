@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from tests.unit.strategies import QUICK, documents, same
 from training_db.errors import InvalidValue
+from training_db.segment_blocks import pack, unpack
 from training_db.segments import (
     SEGMENT_CELLS,
     Column,
@@ -21,9 +22,7 @@ from training_db.segments import (
     is_number,
     joined,
     numbers,
-    pack,
     segments,
-    unpack,
 )
 
 ODD_FLOATS = [0.0, -0.0, math.nan, math.inf, -math.inf, 5e-324, -2.2e-308, 1.8e-308, 1e308, 0.1]

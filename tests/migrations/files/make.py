@@ -15,7 +15,8 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, text
 
 from training_db.db.migrations import upgrade
-from training_db.segments import column, encode, pack
+from training_db.segment_blocks import pack
+from training_db.segments import column, encode
 from training_db.settings import resolve_url
 
 HERE = Path(__file__).parent
