@@ -13,6 +13,7 @@
     │   └── MigrationFailed                  a migration stopped, and nothing was changed
     ├── InvalidInput (ValueError)
     │   ├── InvalidValue                     a value that no column can hold
+    │   │   └── UnreadableSource             a file that is not what it should be
     │   ├── UnknownName (KeyError)           a column, status, filter or order that does not exist
     │   └── FilterSyntaxError                a filter text that cannot be read
     ├── NotFound (KeyError)
@@ -21,6 +22,7 @@
     │   └── ObjectiveNotFound
     ├── Conflict                             what should be unique is there already
     │   └── RunExists
+    ├── SourceUnavailable (ConnectionError)  a server whose runs are asked for does not answer
     └── DatabaseError                        what the driver reported, in one line
         └── DatabaseUnavailable (ConnectionError)
 
@@ -98,6 +100,10 @@ class InvalidValue(InvalidInput):
     """A value that cannot be stored or compared, named with where it stands."""
 
 
+class UnreadableSource(InvalidValue):
+    """A file or database that runs were to be taken from, and that is none of its kind."""
+
+
 class UnknownName(InvalidInput, KeyError):
     """A name that does not exist; the message lists the valid ones.
 
@@ -168,6 +174,10 @@ class Conflict(TrainingDBError):
 
 class RunExists(Conflict):
     """A run with this id, or with this W&B id, is there already."""
+
+
+class SourceUnavailable(TrainingDBError, ConnectionError):
+    """A server whose runs are asked for cannot be reached, refuses, or answers with errors."""
 
 
 class DatabaseError(TrainingDBError):

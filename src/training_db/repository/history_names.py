@@ -55,6 +55,17 @@ def known_metrics(connection: Connection, names: Iterable[str]) -> dict[str, int
     return found
 
 
+def names_of(connection: Connection, ids: Iterable[int]) -> dict[int, str]:
+    """Return the names of metrics by their ids."""
+    wanted = list(ids)
+    found: dict[int, str] = {}
+    for start in range(0, len(wanted), _NAMES_AT_ONCE):
+        some = metric_names.c.id.in_(wanted[start : start + _NAMES_AT_ONCE])
+        rows = connection.execute(select(metric_names.c.id, metric_names.c.name).where(some))
+        found.update((number, name) for number, name in rows)
+    return found
+
+
 def check_metric_name(name: object) -> None:
     """Make sure that a metric can have this name.
 

@@ -19,7 +19,8 @@ from training_db.models import (
 )
 from training_db.models.types import BigInt, Flag, PlainText, Real
 from training_db.repository.history_names import known_metrics
-from training_db.segments import Column, decode, joined, unpack
+from training_db.segment_blocks import unpack
+from training_db.segments import Column, decode, joined
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -164,15 +165,16 @@ def _may_hold(low: ColumnElement[float], high: ColumnElement[float]) -> ColumnEl
     beside, name = run_history_segments.alias(), metric_names.alias()
     in_range = (
         select(literal(1))
-        .select_from(beside.join(name, name.c.id == beside.c.metric_id))
+        .select_from(beside)
         .where(
             beside.c.run_number == _segment.run_number,
+            # Not a join: SQLite would look at all segments of the run, for each of them.
+            beside.c.metric_id.in_(select(name.c.id).where(name.c.name.in_(AXES["step"]))),
             beside.c.writer == _segment.writer,
             beside.c.first_row <= _segment.last_row,
             beside.c.last_row >= _segment.first_row,
             beside.c.max >= low,
             beside.c.min < high,
-            name.c.name.in_(AXES["step"]),
         )
         .correlate(run_history_segments)
     )

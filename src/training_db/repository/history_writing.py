@@ -25,6 +25,7 @@ from training_db.repository.metric_totals import (
     settle,
     totals,
 )
+from training_db.segment_blocks import pack, unpack
 from training_db.segments import (
     SEGMENT_CELLS,
     Column,
@@ -32,9 +33,7 @@ from training_db.segments import (
     is_number,
     joined,
     numbers,
-    pack,
     segments,
-    unpack,
 )
 
 if TYPE_CHECKING:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +43,7 @@ _LISTED = select(
     # The database's clock, by which a heartbeat is old or not.
     type_coerce(case((_IS_AWAITED, utc_now())), Timestamp).label("stale"),
 )
+_BEGUN = re.compile(r"\d{8}_\d{6}\b|w\d+\Z")
 _REMEMBERED = 256  # listings
 _DIGITS = len(str(LARGEST))  # so many may be too large already
 
@@ -84,6 +86,33 @@ class RunQueries(Repository):
     def find(self, run_id: str) -> RunDict | None:
         """Return a run, or ``None`` where there is none."""
         return self._found(_RUN.run_id == run_key(run_id))
+
+    def with_wandb_id(self, wandb_run_id: str) -> list[RunDict]:
+        """Return the runs that go by an id of W&B, those in the trash too.
+
+        Args:
+            wandb_run_id: The id. W&B lets several runs have one; the others are stored under the
+                id, a dash, and when they began.
+
+        Example:
+            >>> db = getfixture("example_db")
+            >>> for own in ("3ojed7lz", "3ojed7lz-20220429_201936", "3ojed7lz-b"):
+            ...     _ = db.runs.insert(own, own)
+            >>> [run["run_id"] for run in db.runs.with_wandb_id("3ojed7lz")]
+            ['3ojed7lz', '3ojed7lz-20220429_201936']
+        """
+        key = run_key(wandb_run_id)
+        is_later = and_(_RUN.wandb_run_id > f"{key}-", _RUN.wandb_run_id < f"{key}.")
+        meant = or_(_RUN.wandb_run_id == key, is_later)
+        statement = _LISTED.where(meant).order_by(_RUN.number)
+        with self._transactions(writes=False) as connection:
+            found = self._runs(as_dicts(connection.execute(statement), RunDict))
+        rest = len(key) + 1
+        return [
+            run
+            for run in found
+            if run["wandb_run_id"] == key or _BEGUN.match(run["wandb_run_id"][rest:])
+        ]
 
     def number(self, run_id: str) -> int:
         """Return the number of a run: 1, 2, 3 ... in the order in which runs were inserted.

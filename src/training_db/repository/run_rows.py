@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from training_db.documents import encode
 from training_db.errors import InvalidInput, InvalidValue
-from training_db.extraction import ExtractionRules, config_objectives, summary_objectives
+from training_db.extraction import (
+    ExtractionRules,
+    config_objectives,
+    storable_objectives,
+    summary_objectives,
+)
 from training_db.models import RunStatus, run_objectives
 from training_db.records import ObjectiveFields, RunFields, as_mapping, checked
 from training_db.repository.filters import COLUMNS
@@ -58,12 +63,12 @@ def new_run(
 
 
 def changed_run(
-    fields: Mapping[str, Any], rules: ExtractionRules
+    fields: Mapping[str, Any], rules: ExtractionRules, *, is_lenient: bool = False
 ) -> tuple[dict[str, Any], Objectives]:
     """Make the changes of a run's row and its objectives; the same way as for a new one."""
     if "run_id" in fields:
         raise InvalidValue("a run keeps its run_id; insert a new run instead")
-    return _from_documents(fields, rules)
+    return _from_documents(fields, rules, is_lenient=is_lenient)
 
 
 def without_history(row: dict[str, Any]) -> tuple[dict[str, Any], Any]:
@@ -132,7 +137,7 @@ def new_rows(
 
 
 def _from_documents(
-    fields: Mapping[str, Any], rules: ExtractionRules
+    fields: Mapping[str, Any], rules: ExtractionRules, *, is_lenient: bool = False
 ) -> tuple[dict[str, Any], Objectives]:
     rest = dict(fields)
     config, summary = _taken(rest, _CONFIG_NAMES), _taken(rest, _SUMMARY_NAMES)
@@ -153,6 +158,8 @@ def _from_documents(
         row["config_json"] = encode(config, "config")
     if summary is not None:
         row["final_metrics_json"] = encode(summary, "summary")
+    if is_lenient:
+        return row, storable_objectives(objectives)
     check_objectives(objectives)
     return row, objectives
 

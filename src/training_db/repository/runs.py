@@ -81,8 +81,9 @@ class RunRepository(RunQueries):
             try:
                 connection.execute(insert(training_runs), row)
             except Conflict:
+                same = f", or one with the W&B id {wandb_run_id!r}" if wandb_run_id else ""
                 raise RunExists(
-                    f"there is a run {run_id!r} already, or one with the W&B id {wandb_run_id!r}; "
+                    f"there is a run {run_id!r} already{same}; "
                     "take another id, or change that run with update_run_status"
                 ) from None
             upsert_objectives(connection, row["run_id"], objectives)
@@ -151,11 +152,18 @@ class RunRepository(RunQueries):
         """
         self.update(run_id, status=status, **fields)
 
-    def update(self, run_id: str, **fields: Any) -> None:
-        """Change some columns of a run; what they may be is said at :meth:`update_status`."""
+    def update(self, run_id: str, *, is_lenient: bool = False, **fields: Any) -> None:
+        """Change some columns of a run; what they may be is said at :meth:`update_status`.
+
+        Args:
+            run_id: The run.
+            is_lenient: Whether objectives whose names cannot be stored are left out, as is right
+                for documents that come from elsewhere, and not refused.
+            fields: The columns.
+        """
         from training_db.repository.run_rows import changed_run, lifetime_changes, without_history
 
-        changes, objectives = changed_run(fields, self._rules)
+        changes, objectives = changed_run(fields, self._rules, is_lenient=is_lenient)
         changes, history = without_history(changes)
         with self._transactions(writes=True) as connection:
             known = self._lifetime(connection, run_id)

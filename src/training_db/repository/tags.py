@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from sqlalchemy import delete, select
 
 from training_db.db.engine import upsert
 from training_db.models import run_tags
 from training_db.repository.base import Repository, run_number
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _TAG = run_tags.c
 
@@ -36,12 +41,32 @@ class TagRepository(Repository):
             >>> [run["run_id"] for run in db.runs.query("tag.paper = 'figure 2'")]
             ['r1']
         """
+        self.add_many(run_id, {name: value})
+
+    def add_many(self, run_id: str, tags: Mapping[str, str | None]) -> None:
+        """Pin tags to a run: all of them, or none.
+
+        Args:
+            run_id: The run.
+            tags: Their names and values, as for :meth:`add`.
+
+        Raises:
+            RunNotFound: There is no such run.
+            InvalidValue: A name or value that cannot be stored.
+
+        Example:
+            >>> db = getfixture("example_db")
+            >>> _ = db.runs.insert("r3")
+            >>> db.tags.add_many("r3", {"keep": None, "paper": "figure 2"})
+            >>> db.tags.of("r3")
+            {'keep': None, 'paper': 'figure 2'}
+        """
         from training_db.records import TagFields, checked
 
-        row = checked(TagFields, {"name": name, "value": value})
+        rows = [checked(TagFields, {"name": name, "value": tags[name]}) for name in tags]
         with self._transactions(writes=True) as connection:
-            row["run_number"] = run_number(connection, run_id)
-            upsert(connection, run_tags, ("run_number", "name"), [row])
+            number = {"run_number": run_number(connection, run_id)}
+            upsert(connection, run_tags, ("run_number", "name"), [row | number for row in rows])
 
     def remove(self, run_id: str, name: str) -> bool:
         """Take a tag off a run.
