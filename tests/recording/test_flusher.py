@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import warnings
+from time import monotonic
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,7 +13,7 @@ from sqlalchemy import text
 from tests.recording.left_behind import left
 from training_db import TrainingDB
 from training_db.db.migrations import upgrade
-from training_db.recording import RecorderWarning, flusher
+from training_db.recording import RecorderWarning, flusher, sync
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,6 +78,51 @@ def test_a_recorder_that_cannot_send_ends_in_time_and_names_its_file(
         other.flush()
         until(lambda: not list(spool_dir.glob("run-*")))
         assert db.runs.get("run")["status"] == "completed"
+
+
+@pytest.mark.parametrize("place", ["none.db", "no/such/folder/none.db", "empty.db", "old.db"])
+def test_nobody_waits_at_the_end_for_a_schema_that_nobody_makes(
+    place: str, tmp_path: Path, said: list[str], spool_dir: Path
+) -> None:
+    (tmp_path / "empty.db").touch()
+    upgrade(tmp_path / "old.db", "v1")
+    begun = monotonic()
+    recorder = TrainingDB(tmp_path / place).recorder("run")
+    recorder.log({"loss": 1.0})
+    if place == "none.db":
+        until(lambda: said)  # else it is closed before it has tried
+    recorder.close()
+    assert monotonic() - begun < 10
+    [file] = spool_dir.iterdir()
+    assert "run: training-db upgrade" in said[-1]
+    assert f"1 rows wait in {file}; `training-db spool sync` sends them" in said[-1]
+    (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+    upgrade(tmp_path / place)
+    with TrainingDB(tmp_path / place) as db:
+        sync(db)
+        assert db.runs.get("run")["status"] == "completed"
+
+
+def test_a_flush_that_waits_while_another_thread_closes_is_told_that_it_is_in_vain(
+    tmp_path: Path, said: list[str]
+) -> None:
+    recorder = TrainingDB(tmp_path / "none.db").recorder("run")
+    answers: list[bool] = []
+    thread = threading.Thread(target=lambda: answers.append(recorder.flush(60)))
+    thread.start()
+    until(lambda: said)
+    recorder.close()
+    thread.join(10)
+    assert answers == [False]
+
+
+def test_a_server_that_cannot_be_reached_is_waited_for(said: list[str]) -> None:
+    recorder = TrainingDB("postgresql://127.0.0.1:1/none").recorder("run", close_seconds=1.0)
+    recorder.log({"loss": 1.0})
+    begun = monotonic()
+    recorder.close()
+    assert monotonic() - begun > 0.9
+    assert "was not sent to the end within 1 s: 1 rows wait in" in said[-1]
 
 
 def test_rows_in_memory_only_are_said_to_be_lost(tmp_path: Path, said: list[str]) -> None:

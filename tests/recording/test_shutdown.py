@@ -235,8 +235,8 @@ def test_a_handler_that_logs_in_the_middle_of_log_loses_nothing(
     assert found["outer"].values.tolist() == [2.0]
 
 
-def test_recorders_that_cannot_send_share_one_time_to_close(tmp_path: Path) -> None:
-    nowhere = TrainingDB(tmp_path / "none.db")
+def test_recorders_that_cannot_send_share_one_time_to_close() -> None:
+    nowhere = TrainingDB("postgresql://127.0.0.1:1/none")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RecorderWarning)
         for number in range(4):

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from tenacity import RetryCallState, RetryError, Retrying, wait_exponential, wait_random
 
-from training_db.errors import DatabaseUnavailable
+from training_db.errors import ConfigurationError, DatabaseUnavailable, SchemaError
 from training_db.recording.complaints import warn
 from training_db.recording.leftover import sending
-from training_db.recording.sending import send
+from training_db.recording.sending import note, send
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Callable, Generator, Iterator, Mapping
     from pathlib import Path
 
     from training_db.recording.place import Database
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 HEARTBEAT_SECONDS = 15.0
 _FORK_PATIENCE = 10.0  # seconds; a fork that takes longer than this is none
 FIRST_RETRY, LONGEST_RETRY = 0.1, 30.0  # seconds
+_LASTING = (SchemaError, ConfigurationError)
+"""Faults that are there until somebody mends them: nobody waits at the end for that."""
 _TIDIED_ROWS = 4096  # as many as become segments at a time
 
 
@@ -36,6 +38,10 @@ class Request:
         status: The status that the run shall have once everything is sent.
         is_final: Whether nothing comes after it.
         is_urgent: Whether it is worth another attempt now, in spite of failures.
+
+    Attributes:
+        is_done: Set with the answer.
+        fault: Why it was given up; ``None`` if all was sent.
     """
 
     def __init__(
@@ -43,6 +49,7 @@ class Request:
     ) -> None:
         self.status, self.is_final, self.is_urgent = status, is_final, is_urgent
         self.is_done = threading.Event()
+        self.fault: BaseException | None = None
 
 
 class Flusher:
@@ -56,6 +63,8 @@ class Flusher:
         folder: Where other spools may have been left; ``None`` if nobody is to look.
         sets_status: Whether the run's status is ours to set.
         in_background: Whether a thread does it; else whoever asks.
+        on_return: Told what the database knew of the run, if it was there before and its status is
+            ours to set; it returns the event that says so, if one shall. That is warned of, too.
     """
 
     def __init__(
@@ -68,10 +77,12 @@ class Flusher:
         folder: Path | None,
         sets_status: bool,
         in_background: bool,
+        on_return: Callable[[Mapping[str, Any]], dict[str, Any] | None],
     ) -> None:
         self._db, self._run_id, self._spools = db, run_id, spools
         self._flush_seconds, self._folder = flush_seconds, folder
         self._sets_status, self._in_background = sets_status, in_background
+        self._on_return = on_return
         self._started_at = datetime.now(UTC)
         # put() may be called by a signal's handler, whatever it interrupted.
         self._requests: SimpleQueue[Request] = SimpleQueue()
@@ -90,7 +101,9 @@ class Flusher:
         self._retrying = Retrying(
             retry=_is_a_failure,
             wait=wait_exponential(FIRST_RETRY, LONGEST_RETRY) + wait_random(0, FIRST_RETRY),
-            stop=lambda _state: self._gave_up or not self._in_background,
+            stop=lambda state: (
+                self._gave_up or not self._in_background or self._ends_in_vain(state)
+            ),
             sleep=self._pause,
             before_sleep=self._note_failure,
         )
@@ -136,7 +149,8 @@ class Flusher:
 
         Without a thread it was served when it was asked for, and nobody comes back to it.
         """
-        return request.is_done.wait(max(0.0, timeout) if self._in_background else 0)
+        is_answered = request.is_done.wait(max(0.0, timeout) if self._in_background else 0)
+        return is_answered and request.fault is None
 
     def join(self, timeout: float) -> None:
         """Wait for the end of the thread."""
@@ -170,8 +184,14 @@ class Flusher:
         try:
             self._retrying(self._attempt)
         except RetryError as error:
+            fault = error.last_attempt.exception()
             if not self._in_background:
-                warn(f"run {self._run_id!r} was not sent: {error.last_attempt.exception()}")
+                warn(f"run {self._run_id!r} was not sent: {fault}")
+            else:
+                self._gave_up = True
+                for request in self._open:
+                    request.fault = fault
+                    request.is_done.set()
         else:
             if self._failures:
                 warn(f"the recorder of run {self._run_id!r} reaches the database again")
@@ -216,19 +236,27 @@ class Flusher:
 
     def _introduce(self) -> None:
         """Say to the database that the run is there, and running."""
+        is_first, said = self._last_contact < 0, None
         with self._db.transaction():
             run = self._db.runs.find(self._run_id)
             if run is None:
                 self._db.runs.ensure(self._run_id)
+            elif is_first and self._sets_status:
+                said = self._on_return(run)
             if self._sets_status:
                 started = run and run["started_at"]
                 fields: dict[str, Any] = {} if started else {"started_at": self._started_at}
                 self._db.runs.update_status(self._run_id, "running", **fields)
+            if said is not None:
+                key = f"{self._spools[-1].writer}:return"
+                note(self._db, self._run_id, key, **said, happened_at=self._started_at.timestamp())
             self._db.runs.beat(self._run_id)
-        if self._folder is not None and self._last_contact < 0:
+        if self._folder is not None and is_first:
             self._leftovers = sending(self._db, self._folder, own_run=self._own_run())
         self._is_known, self._shown = True, "running"
         self._last_contact = monotonic()
+        if said is not None:
+            warn(f"run {self._run_id!r}: {said['message']}")
 
     def _flush(self) -> None:
         begun = monotonic()
@@ -321,6 +349,15 @@ class Flusher:
                 self._open.append(request)
                 if request.is_urgent:
                     return
+
+    def _ends_in_vain(self, state: RetryCallState) -> bool:
+        """Tell whether somebody waits for the end, and no further attempt would bring it."""
+        is_awaited = any(request.is_final for request in self._open)
+        return (
+            is_awaited
+            and state.outcome is not None
+            and isinstance(state.outcome.exception(), _LASTING)
+        )
 
     def _note_failure(self, state: RetryCallState) -> None:
         self._failures += 1

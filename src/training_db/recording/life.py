@@ -29,6 +29,7 @@ from training_db.repository.writers import new_writer
 from training_db.timestamps import format_timestamp, now
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from training_db.recording.place import Database
@@ -77,6 +78,7 @@ class Life:
         self._flush_seconds, self._close_seconds = flush_seconds, close_seconds
         self._folder, self._most_bytes = folder, most_bytes
         self._sets_status = sets_status
+        self._speaks_for: tuple[str, dict[str, Any]] = ("", {})
         self._last_step = -1
         self._begin()
         self._open()
@@ -119,6 +121,7 @@ class Life:
             folder=None if in_memory else self._folder,
             sets_status=self._sets_status,
             in_background=not in_memory,
+            on_return=self._return_to,
         )
         self._is_made = self._is_open = True
         if trouble is not None:
@@ -185,10 +188,11 @@ class Life:
         (request, seconds, end), self._closing = self._closing, None
         flusher = self._flusher
         is_sent = flusher.is_served(request, end - monotonic())
+        fault = request.fault  # of now: to give up makes one, too
         if not is_sent:
             flusher.give_up()
             self._note_moment("given_up_at")
-            self._warn_of_rest(seconds)
+            self._warn_of_rest(seconds, fault)
         flusher.join(max(_JOIN_SECONDS, end - monotonic()) if is_sent else _JOIN_SECONDS)
         shutdown.forget(self)
         for spool in self._spools:
@@ -196,8 +200,9 @@ class Life:
             # forgotten here, and adds nothing when it is sent again.
             spool.close(delete=is_sent and spool.is_empty)
 
-    def _warn_of_rest(self, seconds: float) -> None:
-        what = f"run {self.run_id!r} was not sent to the end within {seconds:g} s: "
+    def _warn_of_rest(self, seconds: float, fault: BaseException | None) -> None:
+        why = f"within {seconds:g} s" if fault is None else f"({fault})"
+        what = f"run {self.run_id!r} was not sent to the end {why}: "
         for spool in self._spools:
             if spool.path is not None:
                 what += (
@@ -223,6 +228,11 @@ class Life:
 
     def _say_what_was_dropped(self) -> None:
         """Note what did not fit into the spool."""
+
+    def _return_to(self, run: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Return what is to be noted of a run that was there before; the thread that sends asks."""
+        del run
+        return None
 
     def _go_on_in_memory(self, error: Exception) -> None:
         """Keep what is logged in memory from now on, for the file takes no more."""
@@ -282,8 +292,9 @@ class Life:
         text = f"{name} ({signal.SIGINT.name})" if is_interrupt else f"{name}: {error}"
         trace = "".join(traceback.format_exception(error, limit=-_SHOWN_FRAMES))
         data = {"type": name, "message": str(error), "traceback": trace[-_SHOWN_TRACE:]}
+        who, about = self._speaks_for
         try:
-            self._note("error", text, data)
+            self._note("error", f"{who}: {text}" if who else text, data | about)
         except Exception as fault:  # noqa: BLE001 - a full disk
             warn(f"an event was not recorded: {fault!r}")
         return RunStatus.CRASHED if is_interrupt else RunStatus.FAILED

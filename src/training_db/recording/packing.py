@@ -36,14 +36,18 @@ class Shape:
         types: The types of the values.
         epoch: The type of the epoch that is given beside them, or ``NoneType``.
         layout: How the row is packed; ``None`` where each value has to be looked at.
+
+    Attributes:
+        is_whole: Whether the step and the time are among the metrics.
     """
 
-    __slots__ = ("epoch", "keys", "number", "pack", "types")
+    __slots__ = ("epoch", "is_whole", "keys", "number", "pack", "types")
 
     def __init__(
         self, keys: tuple[Any, ...], types: _Types, epoch: type, layout: Layout | None
     ) -> None:
         self.keys, self.types, self.epoch = keys, types, epoch
+        self.is_whole = STEP in keys
         self.number = layout.number if layout else 0
         self.pack: Callable[..., bytes] | None = layout.pack if layout else None
 
@@ -125,6 +129,8 @@ class Packer:
 
     def _fast(self, keys: tuple[Any, ...], types: _Types, epoch: type) -> Layout | None:
         own = [(STEP, int), (TIMESTAMP, float)]
+        if {*own} <= {*zip(keys, types, strict=True)}:
+            own = []
         own += [] if epoch is type(None) else [(EPOCH, epoch)]
         names = tuple(name for name, _ in own) + keys
         if len(set(names)) < len(names):

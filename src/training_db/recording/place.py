@@ -36,8 +36,31 @@ class Runs(Protocol):
     def find(self, run_id: str) -> Mapping[str, Any] | None:
         """Return it, or ``None``."""
 
+    def update(self, run_id: str, **fields: Any) -> None:
+        """Change some columns of it."""
+
     def update_status(self, run_id: str, status: str, **fields: Any) -> None:
         """Set where it stands."""
+
+
+class Tags(Protocol):
+    """What is needed of ``db.tags``."""
+
+    def add(self, run_id: str, name: str, value: str | None = None) -> None:
+        """Pin a tag to a run."""
+
+    def remove(self, run_id: str, name: str) -> bool:
+        """Take a tag off a run."""
+
+
+class Artifacts(Protocol):
+    """What is needed of ``db.artifacts``."""
+
+    def add(self, run_id: str, artifact_type: str, filepath: str, metadata: Any = None) -> int:
+        """Note where a file of a run stands."""
+
+    def list(self, run_id: str, artifact_type: str | None = None) -> list[dict[str, Any]]:
+        """Return the files of a run."""
 
 
 class Events(Protocol):
@@ -86,6 +109,14 @@ class Database(Protocol):
     @property
     def history(self) -> History:
         """Their history."""
+
+    @property
+    def tags(self) -> Tags:
+        """Their tags."""
+
+    @property
+    def artifacts(self) -> Artifacts:
+        """Their files."""
 
     def transaction(self) -> AbstractContextManager[Any]:
         """Let all inside happen, or nothing."""

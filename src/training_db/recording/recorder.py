@@ -255,6 +255,12 @@ class Recorder(Life):
         pack = shape.pack
         if pack is None:
             return False
+        if shape.is_whole and epoch is None:
+            try:
+                self._put((shape.number, pack(*metrics.values()), len(keys)), metrics[STEP])
+            except struct.error:
+                return False
+            return True
         if step is None:
             step = self._last_step + 1
         elif type(step) is not int:
@@ -325,13 +331,17 @@ class Recorder(Life):
 
     def _put(self, packed: tuple[int, bytes, int], step: int) -> None:
         self._last_step = step
-        spool, cells = self._spool, packed[1]
-        if spool.waiting_bytes < self._warn_at:
-            if self._dropped is not None:
-                self._say_what_was_dropped()
-        elif not self._has_room(spool, len(cells), step):
-            return
-        spool.add(*packed)
+        spool = self._spool
+        if self._takes(spool, len(packed[1]), step):
+            spool.add(*packed)
+
+    def _takes(self, spool: Spool, size: int, step: int) -> bool:
+        """Tell whether a row may be added; what is dropped is counted."""
+        if spool.waiting_bytes >= self._warn_at:
+            return self._has_room(spool, size, step)
+        if self._dropped is not None:
+            self._say_what_was_dropped()
+        return True
 
     def _has_room(self, spool: Spool, size: int, step: int) -> bool:
         """Tell whether a row may be added, and say so where it matters."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from training_db.errors import DatabaseError, InvalidInput, TrainingDBError
 from training_db.recording.complaints import warn
+from training_db.recording.facts import FACTS, tell
 from training_db.recording.rows import EPOCH, STEP, TIMESTAMP
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def _send(
                     f"database says that row {following} comes next"
                 )
         if refused is not None:
-            _note(
+            note(
                 db, run_id, f"{spool.writer}:row {batch.first}",
                 kind="error",
                 message=f"a row is here, for the history did not take it: {refused}",
@@ -92,15 +93,26 @@ def _send(
                 happened_at=datetime.now(UTC).timestamp(),
             )  # fmt: skip
         for number, event in events:
-            _note(db, run_id, f"{spool.writer}:{number}", **event)
+            note(db, run_id, f"{spool.writer}:{number}", **event)
         also()
     spool.forget(batch)
     # Without any, there are none before the number that comes next.
     spool.forget_events(events[-1][0] + 1 if events else last_event)
 
 
-def _note(db: Database, run_id: str, key: str, **event: Any) -> None:
+def note(db: Database, run_id: str, key: str, **event: Any) -> None:
+    """Write an event of a run, or the facts that it stands for.
+
+    Args:
+        db: The database; the caller has begun a transaction.
+        run_id: The run, which is there.
+        key: By which the event is known again when it is sent again.
+        event: Its ``kind``, ``message``, ``data`` and ``happened_at``, in Unix seconds.
+    """
     moment = datetime.fromtimestamp(event.pop("happened_at"), UTC)
+    if event["kind"] == FACTS:
+        tell(db, run_id, event["data"])
+        return
     try:
         with db.transaction():
             db.events.add(run_id, **event, happened_at=moment, event_key=key)

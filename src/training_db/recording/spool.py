@@ -237,6 +237,19 @@ class Spool:
         self.waiting_bytes += len(cells) + _ROW_BYTES
         self.waiting_cells += count
 
+    def draft(self, layout: int, cells: bytes) -> None:
+        """Write the row that comes next, or write it anew; the lock is held by the caller.
+
+        It counts, and is sent, when it was kept; or when its writer is gone.
+        """
+        self._insert("REPLACE INTO rows VALUES (?, ?, ?)", (self.next_row, layout, cells))
+
+    def keep(self, size: int, count: int) -> None:
+        """Let the draft be a row; the lock is held by the caller."""
+        self.next_row += 1
+        self.waiting_bytes += size + _ROW_BYTES
+        self.waiting_cells += count
+
     def add_event(self, event: Mapping[str, Any]) -> None:
         """Add an event, whose values JSON can hold."""
         with self.lock:
