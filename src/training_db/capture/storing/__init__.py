@@ -1,0 +1,1 @@
+"""What a source tells of a run, brought into the database and compared with it."""
