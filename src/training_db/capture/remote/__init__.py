@@ -1,0 +1,1 @@
+"""Runs of a server of W&B, by its public API."""
