@@ -11,6 +11,10 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from training_db.capture.context.file import load_wandb_context_from_env, save_wandb_context
+    from training_db.capture.context.pipeline import WandBContext, create_wandb_context
+    from training_db.capture.live.completion import capture_run
+    from training_db.capture.live.mirroring import mirror
     from training_db.database import TrainingDB
     from training_db.errors import TrainingDBError
     from training_db.experiment import ExperimentDB
@@ -41,18 +45,24 @@ __all__ = [
     "RunStatus",
     "TrainingDB",
     "TrainingDBError",
+    "WandBContext",
     "attach_blog_post",
     "attach_conversation",
     "attach_crash_data",
+    "capture_run",
+    "create_wandb_context",
     "get_run",
     "get_stats",
     "init_db",
     "insert_objective",
     "insert_run",
     "insert_scaffolds",
+    "load_wandb_context_from_env",
+    "mirror",
     "query_runs",
     "query_runs_by_objectives",
     "query_scaffolds",
+    "save_wandb_context",
     "update_objective_metric",
     "update_objectives",
     "update_run_status",
@@ -65,6 +75,12 @@ _HOMES = {
     "RunStatus": "models.run",
     "TrainingDB": "database",
     "TrainingDBError": "errors",
+    "WandBContext": "capture",
+    "capture_run": "capture",
+    "create_wandb_context": "capture",
+    "load_wandb_context_from_env": "capture",
+    "mirror": "capture",
+    "save_wandb_context": "capture",
 }
 
 

@@ -108,12 +108,34 @@ def test_an_error_crosses_process_borders(error: TrainingDBError) -> None:
 
 def test_the_public_names_are_pinned() -> None:
     assert training_db.__all__ == [
-        "RULES", "ExperimentDB", "ExtractionRules", "RunStatus", "TrainingDB", "TrainingDBError",
-        "attach_blog_post", "attach_conversation", "attach_crash_data", "get_run", "get_stats",
-        "init_db", "insert_objective", "insert_run", "insert_scaffolds", "query_runs",
-        "query_runs_by_objectives", "query_scaffolds", "update_objective_metric",
-        "update_objectives", "update_run_status",
-    ]  # fmt: skip
+        "RULES",
+        "ExperimentDB",
+        "ExtractionRules",
+        "RunStatus",
+        "TrainingDB",
+        "TrainingDBError",
+        "WandBContext",
+        "attach_blog_post",
+        "attach_conversation",
+        "attach_crash_data",
+        "capture_run",
+        "create_wandb_context",
+        "get_run",
+        "get_stats",
+        "init_db",
+        "insert_objective",
+        "insert_run",
+        "insert_scaffolds",
+        "load_wandb_context_from_env",
+        "mirror",
+        "query_runs",
+        "query_runs_by_objectives",
+        "query_scaffolds",
+        "save_wandb_context",
+        "update_objective_metric",
+        "update_objectives",
+        "update_run_status",
+    ]
 
 
 @pytest.mark.parametrize("name", training_db.__all__)

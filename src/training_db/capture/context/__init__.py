@@ -1,0 +1,1 @@
+"""WandBContext: what a pipeline of several programs logs."""
