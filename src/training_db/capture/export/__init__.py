@@ -1,0 +1,1 @@
+"""Runs of the database written as W&B writes its own."""
