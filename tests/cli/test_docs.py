@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -62,6 +63,34 @@ def test_the_page_on_history_runs_as_it_stands(
     monkeypatch.chdir(tmp_path)
     assert [piped(*command.split()).code for command in commands] == [0] * 6
     assert (tmp_path / "run-1.csv").read_text().startswith("run_id,step,")
+
+
+def test_the_page_on_wandb_runs_as_it_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = (ROOT / "docs" / "wandb.md").read_text()
+    code = "\n".join(re.findall(r"```python\n(.*?)```", page, re.DOTALL))
+    monkeypatch.setenv("TRAINING_DB_SPOOL_DIR", str(tmp_path / "spool"))
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == [
+        "completed {'metric': 'loss', 'count': 100, 'kind': 'number'}",
+        "1",
+        "0.74 completed",
+    ]
+    commands = re.findall(r"^\$ training-db (.*)$", page, re.MULTILINE)
+    assert len(commands) == 4
+    monkeypatch.setenv("TRAINING_DB_PATH", str(tmp_path / "runs.db"))
+    monkeypatch.chdir(tmp_path)
+    results = [piped(*shlex.split(command)) for command in commands]
+    assert [one.code for one in results] == [0] * 4
+    assert "4 imported, 4 runs" in results[0].out
+    assert "0 new rows" in results[1].out
+    assert list(tmp_path.glob("folder/offline-run-*-pipeline-1/run-pipeline-1.wandb"))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

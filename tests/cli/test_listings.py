@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from training_db import TrainingDB
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.cli.terminal import Answer
-    from training_db import TrainingDB
 
     Cli = Callable[..., Answer]
 
@@ -39,6 +40,14 @@ def test_runs_are_listed_newest_first(cli: Cli) -> None:
     assert "nan" in nan_row
     for shown in ("completed", "mgda", "gpu-1", "2024-01-01 07:08", "3600", "0.25"):
         assert shown in first
+
+
+def test_a_listing_has_the_names_of_runs_that_have_one(cli: Cli) -> None:
+    assert "run_name" not in cli("runs", "list").out
+    with TrainingDB() as db:
+        db.runs.update("r2", run_name="the second")
+    assert "the second" in cli("runs", "list").out
+    assert "run_name" not in cli("runs", "list", "run_id = 'r1'").out
 
 
 @pytest.mark.parametrize("how", [[], ["--filter"]], ids=["argument", "option"])

@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from training_db.cli import history, listings, runs, schema, spool
+from training_db.cli import exports, history, imports, listings, runs, schema, spool
 from training_db.errors import ConfigurationError, InvalidInput, TrainingDBError
 
 app = typer.Typer(
@@ -27,6 +27,8 @@ app = typer.Typer(
 app.add_typer(runs.app, name="runs")
 app.add_typer(history.app, name="history")
 app.add_typer(spool.app, name="spool")
+app.add_typer(imports.app, name="import")
+app.add_typer(exports.app, name="export")
 listings.register(app)
 schema.register(app)
 

@@ -43,8 +43,13 @@ def list_runs(
         str | None, typer.Option(metavar="CURSOR", help="Go on where a page ended.")
     ] = None,
     columns: Annotated[
-        str, typer.Option(metavar="A,B,...", help="The columns of the table.")
-    ] = ",".join(_COLUMNS),
+        str | None,
+        typer.Option(
+            metavar="A,B,...",
+            help="The columns of the table.",
+            show_default=f"{','.join(_COLUMNS)}; and run_name where one has a name",
+        ),
+    ] = None,
     url: Url = None,
     as_json: Json = False,
 ) -> None:
@@ -55,7 +60,7 @@ def list_runs(
     """
     from training_db.database import TrainingDB
 
-    shown = _shown_columns(columns)
+    shown = [*_COLUMNS] if columns is None else _shown_columns(columns)
     wanted = chosen_filter(filter_text, filter_option)
     with TrainingDB(url) as db:
         page = db.runs.page(_in_the_trash(wanted) if deleted else wanted, order_by, limit, after)
@@ -65,6 +70,8 @@ def list_runs(
     if as_json:
         print_json(page.items)
     else:
+        if columns is None and any(run["run_name"] for run in page.items):
+            shown.insert(shown.index("run_id") + 1, "run_name")
         rows = [_for_a_table(run) for run in page.items]
         print_table(f"{len(rows)} runs", shown, rows, "no run matches")
     if page.next:
