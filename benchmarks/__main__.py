@@ -6,12 +6,14 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
+from benchmarks.capture import time_capture
 from benchmarks.comparison import print_comparisons
 from benchmarks.databases import BACKENDS, fresh, server
 from benchmarks.disk import weigh
 from benchmarks.history import time_history
 from benchmarks.inserts import time_inserts
 from benchmarks.memory import peak_memory
+from benchmarks.mirror import time_mirror
 from benchmarks.queries import growth, load, time_queries
 from benchmarks.recorder import time_recorder
 from benchmarks.startup import time_startup
@@ -27,6 +29,8 @@ HISTORIES = {
     "recorder": time_recorder,
     "disk": weigh,
     "memory": peak_memory,
+    "capture": time_capture,
+    "mirror": time_mirror,
 }
 
 
