@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 # More than the cores, for tests wait for servers and processes.
-JOBS ?= 3
+JOBS ?= 5
 
 .DEFAULT_GOAL := help
 
