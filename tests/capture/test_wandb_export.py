@@ -230,7 +230,7 @@ ROWS = st.lists(
 )
 
 
-@settings(SLOW, max_examples=25)
+@settings(SLOW, max_examples=15)
 @given(rows=ROWS)
 def test_any_history_reads_back_with_the_last_value_of_each_step(
     db: TrainingDB, tmp_path_factory: pytest.TempPathFactory, rows: list[Any]

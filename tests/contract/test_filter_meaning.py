@@ -145,7 +145,7 @@ def assert_same_runs(
                     assert sorted(connection.execute(ids).scalars()) == sorted(wanted), tree
 
 
-@settings(SLOW, max_examples=50)
+@settings(SLOW, max_examples=30)
 @given(
     st.lists(st.fixed_dictionaries({"config": configs, "summary": configs}), max_size=6),
     st.lists(trees(LEAVES), min_size=1, max_size=8),
@@ -239,7 +239,7 @@ COLUMN_LEAVES = st.one_of(
 )
 
 
-@settings(SLOW, max_examples=50)
+@settings(SLOW, max_examples=30)
 @given(st.lists(RUNS, max_size=6), st.lists(trees(COLUMN_LEAVES), min_size=1, max_size=8))
 def test_a_column_or_objective_means_the_same_on_both_backends(
     both: tuple[TrainingDB, TrainingDB], runs: list[dict[str, Any]], filters: list[Filter]
@@ -273,7 +273,7 @@ ROW_LEAVES = st.one_of(
 )
 
 
-@settings(SLOW, max_examples=50)
+@settings(SLOW, max_examples=30)
 @given(st.lists(OF_RUNS, max_size=6), st.lists(trees(ROW_LEAVES), min_size=1, max_size=8))
 @example(
     [{"metrics": {"loss": [0.1, 0.1, 0.1]}}],  # whose mean, in floats, is more than each of them
