@@ -34,6 +34,8 @@ LONGEST_INTEGER = 14_000
 """In bits: 4,215 digits; Python reads and writes 4,300."""
 _TAGGED_KEY = re.compile(r"\$+(?:float|text)\Z")
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+REPLACED = "\N{REPLACEMENT CHARACTER}"
+"""What stands for a character that cannot be stored."""
 _PLAIN_TYPES = {str, int, bool, type(None)}
 _FLOAT_NAMES = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
@@ -170,6 +172,16 @@ def stored_key(key: str) -> str:
 def is_storable(value: str) -> bool:
     """Tell whether both backends can hold a text in a text column."""
     return _UNSTORABLE.search(value) is None
+
+
+def sound(text: str) -> str:
+    r"""Return a text that both backends can hold: what they cannot, becomes U+FFFD.
+
+    Example:
+        >>> sound("a\x00b")
+        'a\ufffdb'
+    """
+    return _UNSTORABLE.sub(REPLACED, text)
 
 
 def check_text(value: str, name: str) -> str:

@@ -65,6 +65,10 @@ class Column:
         """Return the cells from one position to another."""
         return Column(self.rows[start:stop], self.values[start:stop])
 
+    def from_row(self, row: int) -> Column:
+        """Return the cells from a row on."""
+        return self.part(int(self.rows.searchsorted(row)), len(self))
+
 
 @dataclass(frozen=True, slots=True)
 class Segment:

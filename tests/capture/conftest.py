@@ -17,6 +17,8 @@ __all__ = ["cli", "mlflow", "place"]
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from training_db import TrainingDB
+
 REAL_LOGS = Path(__file__).parents[3] / "shared" / "data" / "wandb"
 
 
@@ -44,3 +46,16 @@ def real_logs() -> Iterator[Path]:
     if not REAL_LOGS.is_dir():
         pytest.skip(f"the real logs are not there: {REAL_LOGS} is no folder")
     return REAL_LOGS
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where a log of a run ``r1`` is to be, in a tree as W&B makes them."""
+    return tmp_path / "wandb" / "run-20231114_221320-r1" / "run-r1.wandb"
+
+
+@pytest.fixture
+def named(db: TrainingDB, monkeypatch: pytest.MonkeyPatch) -> TrainingDB:
+    """An empty database, which the environment names."""
+    monkeypatch.setenv("TRAINING_DB_URL", db.url.render_as_string(hide_password=False))
+    return db

@@ -20,11 +20,6 @@ if TYPE_CHECKING:
     from training_db import TrainingDB
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "wandb" / "run-20231114_221320-r1" / "run-r1.wandb"
-
-
 def test_a_tree_is_searched_and_each_log_is_imported_once(
     db: TrainingDB, client_logs: dict[str, Path]
 ) -> None:

@@ -34,18 +34,6 @@ IMPORT = ("import", "wandb-offline")
 
 
 @pytest.fixture
-def named(db: TrainingDB, monkeypatch: pytest.MonkeyPatch) -> TrainingDB:
-    """An empty database, which the environment names."""
-    monkeypatch.setenv("TRAINING_DB_URL", db.url.render_as_string(hide_password=False))
-    return db
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "wandb" / "run-20231114_221320-r1" / "run-r1.wandb"
-
-
-@pytest.fixture
 def started(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     """Start processes, and end those that are still there at the end."""
     processes: list[subprocess.Popen[str]] = []
@@ -66,28 +54,40 @@ def started(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
         process.communicate()
 
 
-def test_following_a_run_of_the_real_client_ends_when_the_run_has_ended(
-    named: TrainingDB, started: Callable[..., subprocess.Popen[str]], tmp_path: Path
-) -> None:
-    folder = tmp_path / "live"
+def live(
+    started: Callable[..., subprocess.Popen[str]], folder: Path
+) -> tuple[subprocess.Popen[str], Path]:
+    """Start a training of the real client; return it, and the log that it writes."""
     folder.mkdir()
     training = started(
         [sys.executable, "-m", "tests.capture.client", str(folder), "live"],
         client_environment(folder),
     )
-    assert training.stdin is not None
     assert training.stdout is not None
-    log = training.stdout.readline().strip()
+    return training, Path(training.stdout.readline().strip())
+
+
+def go_on(training: subprocess.Popen[str], rows: int) -> None:
+    """Let a training log some rows."""
+    assert training.stdin is not None
+    training.stdin.write(f"{rows}\n")
+    training.stdin.flush()
+
+
+def test_following_a_run_of_the_real_client_ends_when_the_run_has_ended(
+    named: TrainingDB, started: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    folder = tmp_path / "live"
+    training, log = live(started, folder)
     follower = started(
         [*COMMAND, *IMPORT, str(folder), "--follow", "--every", "0.2"], environment()
     )
 
-    training.stdin.write("30\n")
-    training.stdin.flush()
+    go_on(training, rows=30)
     until(lambda: is_running(named), "rows of the live run are in the database")
     assert follower.poll() is None
 
-    training.stdin.write("500\n")
+    go_on(training, rows=500)
     training.stdin.close()
     training.stdin = None
     training.wait(60)
@@ -98,23 +98,15 @@ def test_following_a_run_of_the_real_client_ends_when_the_run_has_ended(
     assert one["status"] == "completed"
     cells = cells_of_one_writer(named, one["run_id"])
     assert cells["number"] == {at: at for at in range(530)}
-    assert cells["loss"] == told(Path(log)).cells["loss"]
+    assert cells["loss"] == told(log).cells["loss"]
 
 
 def test_a_killed_run_of_the_real_client_is_kept_as_far_as_it_was_written(
     named: TrainingDB, started: Callable[..., subprocess.Popen[str]], tmp_path: Path
 ) -> None:
     folder = tmp_path / "live"
-    folder.mkdir()
-    training = started(
-        [sys.executable, "-m", "tests.capture.client", str(folder), "live"],
-        client_environment(folder),
-    )
-    assert training.stdin is not None
-    assert training.stdout is not None
-    log = Path(training.stdout.readline().strip())
-    training.stdin.write("40\n")
-    training.stdin.flush()
+    training, log = live(started, folder)
+    go_on(training, rows=40)
     until(lambda: told(log).rows, "rows are in the log")
     training.kill()
     training.wait()

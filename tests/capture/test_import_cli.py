@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import text
 
-from tests.capture.frames import framed
+from tests.capture.frames import Framed, framed
 from tests.capture.logs import START, ended, header, history, run, simple, write_log
 from tests.capture.oracle import told
 from tests.capture.stored import the_run
@@ -26,16 +26,14 @@ if TYPE_CHECKING:
 IMPORT = ("import", "wandb-offline")
 
 
-@pytest.fixture
-def named(db: TrainingDB, monkeypatch: pytest.MonkeyPatch) -> TrainingDB:
-    """An empty database, which the environment names."""
-    monkeypatch.setenv("TRAINING_DB_URL", db.url.render_as_string(hide_password=False))
-    return db
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "wandb" / "run-20231114_221320-r1" / "run-r1.wandb"
+def write_damaged(path: Path) -> Framed:
+    """Write a log of 20 rows in which a bit is flipped, and which ends inside a record."""
+    log = framed(one.SerializeToString() for one in simple(rows=20))
+    data = bytearray(log.data[: log.ends[-2] + 3])
+    data[log.starts[9] + 20] ^= 1
+    path.parent.mkdir(parents=True)
+    path.write_bytes(data)
+    return log
 
 
 def test_rows_keys_and_values_are_printed_with_the_counts_of_each_key(
@@ -74,11 +72,7 @@ def test_as_json_it_is_one_document(cli: Cli, client_logs: dict[str, Path]) -> N
 
 @pytest.mark.usefixtures("named")
 def test_damage_is_printed_and_is_no_failure(cli: Cli, path: Path) -> None:
-    log = framed(one.SerializeToString() for one in simple(rows=20))
-    data = bytearray(log.data[: log.ends[-2] + 3])
-    data[log.starts[9] + 20] ^= 1
-    path.parent.mkdir(parents=True)
-    path.write_bytes(data)
+    log = write_damaged(path)
 
     answer = cli(*IMPORT, str(path))
 
@@ -179,11 +173,7 @@ def test_a_database_of_ours_is_no_database_of_mlflow(cli: Cli, tmp_path: Path) -
 
 @pytest.mark.usefixtures("named")
 def test_the_last_line_says_how_many_places_are_damaged(cli: Cli, path: Path) -> None:
-    log = framed(one.SerializeToString() for one in simple(rows=20))
-    data = bytearray(log.data[: log.ends[-2] + 3])
-    data[log.starts[9] + 20] ^= 1
-    path.parent.mkdir(parents=True)
-    path.write_bytes(data)
+    write_damaged(path)
     write_log(path.parents[1] / "run-r2" / "run-r2.wandb", simple("r2"))
 
     answer = cli(*IMPORT, str(path.parents[1]))

@@ -22,11 +22,6 @@ if TYPE_CHECKING:
     from training_db import TrainingDB
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "wandb" / "run-20231114_221320-r1" / "run-r1.wandb"
-
-
 def test_a_pipe_is_not_waited_for_and_a_link_to_nothing_is_said(db: TrainingDB, path: Path) -> None:
     write_log(path, simple())
     os.mkfifo(path.parent / "pipe.wandb")

@@ -52,11 +52,6 @@ if TYPE_CHECKING:
     from training_db import TrainingDB
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "wandb" / "run-20231114_221320-r1" / "run-r1.wandb"
-
-
 def wide(rows: int, keys: int = 5) -> list[Record]:
     """The records of a run that is still going on."""
     return [

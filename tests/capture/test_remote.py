@@ -103,6 +103,16 @@ def test_the_history_is_here_to_its_last_value(
     assert series(db, "whole", "_timestamp")[1] == [1.7e9 + step / 2 for step in steps]
 
 
+def test_a_part_of_another_run_names_it_as_its_parent(
+    example: TrainingDB, wandb_server: WandBServer
+) -> None:
+    parent, part = whole_run(3), whole_run(3)
+    part.id, part.tags = "part", ["parent:whole"]
+    imported(example, parent, part, server=wandb_server)
+    assert example.runs.get("part")["parent_run_id"] == "whole"
+    assert example.runs.get("whole")["parent_run_id"] is None
+
+
 def test_nobody_is_named(example: TrainingDB, wandb_server: WandBServer) -> None:
     imported(example, whole_run(10), server=wandb_server)
     stored = repr(everything(example))

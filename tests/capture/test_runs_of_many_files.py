@@ -40,11 +40,6 @@ if TYPE_CHECKING:
     from training_db import TrainingDB
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "wandb" / "run-20231114_221320-r1" / "run-r1.wandb"
-
-
 def test_importing_both_files_of_a_resumed_run_again_changes_nothing(
     db: TrainingDB, client_logs: dict[str, Path]
 ) -> None:

@@ -17,6 +17,16 @@ PARENT_TAG = "parent:"
 """What stands before the W&B id of the run that a run is a part of, among its tags."""
 
 
+RUNTIME = "_runtime"
+"""The column of how long the run had been at work, in seconds."""
+
+TAG_PREFIX = "wandb."
+"""What stands before the tags that say where at W&B a run belongs."""
+
+MLFLOW_PROJECT_TAG = "mlflow.experiment"
+"""The tag that says which experiment of MLflow a run belongs to."""
+
+
 @dataclass(frozen=True, slots=True)
 class RowBatch:
     """Some rows of a history, by columns.
@@ -153,3 +163,26 @@ def parent_of(tags: Iterable[str], config: Mapping[str, Any]) -> str | None:
             whole = config.get("parent_run_id")
             return whole if isinstance(whole, str) else tag.removeprefix(PARENT_TAG)
     return None
+
+
+def place_tags(**about: str | None) -> dict[str, str]:
+    """Return the tags that say where at W&B a run belongs.
+
+    Args:
+        about: Its ``project``, ``entity``, ``job_type`` and ``sweep``, as far as it has them.
+
+    Example:
+        >>> place_tags(project="qed", entity=None)
+        {'wandb.project': 'qed'}
+    """
+    return {f"{TAG_PREFIX}{name}": value for name, value in about.items() if value}
+
+
+def alert_message(title: str, text: str) -> str:
+    """Return an alert in one line: the same from each source, so that it is known again.
+
+    Example:
+        >>> alert_message("loss", "it is NaN"), alert_message("loss", "")
+        ('loss: it is NaN', 'loss')
+    """
+    return ": ".join(filter(None, (title, text)))

@@ -28,6 +28,7 @@ class KeyNames:
     Args:
         known_paths: For each name that is given away the parts of its key; those that are missing
             stand for a key that reads like them.
+        reserved: Names that no key has, for columns of every history have them.
 
     Example:
         >>> names = KeyNames()
@@ -39,9 +40,14 @@ class KeyNames:
         '["n.d"]'
     """
 
-    def __init__(self, known_paths: Mapping[str, Iterable[str]] | None = None) -> None:
-        self._owners = {name: tuple(path) for name, path in (known_paths or {}).items()}
-        self._names = {path: name for name, path in self._owners.items()}
+    def __init__(
+        self,
+        known_paths: Mapping[str, Iterable[str]] | None = None,
+        reserved: Iterable[str] = (),
+    ) -> None:
+        known = {name: tuple(path) for name, path in (known_paths or {}).items()}
+        self._names = {path: name for name, path in known.items()}
+        self._owners: dict[str, Path] = dict.fromkeys(reserved, ()) | known
 
     def name(self, path: Path) -> str:
         """Return the name of the metric that a path is stored as.
@@ -62,7 +68,7 @@ class KeyNames:
     @property
     def paths(self) -> dict[str, list[str]]:
         """For each metric whose name is not simply its key the parts of that key."""
-        return {name: list(path) for name, path in self._owners.items() if path != (name,)}
+        return {name: list(path) for path, name in self._names.items() if path != (name,)}
 
 
 def _candidates(path: Path) -> Iterator[str]:

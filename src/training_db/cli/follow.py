@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from training_db.cli.history_options import MetricArguments, shown_value
-from training_db.cli.output import Json, RunArgument, Url, cell, one_line, print_json
+from training_db.cli.output import INTERRUPTED, Json, RunArgument, Url, cell, one_line, print_json
 from training_db.errors import MetricNotFound
 
 if TYPE_CHECKING:
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from training_db.database import TrainingDB
 
     Row = tuple[Any, dict[str, Any]]
-
-_INTERRUPTED = 130  # as a shell says it of a process that SIGINT ended
 
 
 def register(app: typer.Typer) -> None:
@@ -50,7 +48,7 @@ def tail(
             for row in _rows(db, db.runs.resolve(run), metrics or None, limit, follow, every):
                 _print(row, as_json=as_json)
     except KeyboardInterrupt:
-        raise typer.Exit(_INTERRUPTED) from None
+        raise typer.Exit(INTERRUPTED) from None
 
 
 def _rows(

@@ -6,15 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from training_db.cli.import_output import Quiet, finish, print_outcome, progress_bar
-from training_db.cli.output import Json, Url, one_line
+from training_db.cli.import_output import Quiet, finish, print_outcome, print_outcomes, progress_bar
+from training_db.cli.output import INTERRUPTED, Json, Url, one_line
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from training_db.capture.storing.outcome import ImportOutcome
-
-_INTERRUPTED = 130  # as a shell says it of a process that SIGINT ended
 
 
 def register(app: typer.Typer) -> None:
@@ -77,8 +75,8 @@ def wandb_offline(
                         tell(outcome)
     except KeyboardInterrupt:
         if as_json:
-            _finish_quietly(outcomes)
-        raise typer.Exit(_INTERRUPTED) from None
+            print_outcomes(outcomes)
+        raise typer.Exit(INTERRUPTED) from None
     finish(outcomes, as_json=as_json)
 
 
@@ -88,10 +86,3 @@ def _warn(message: str) -> None:
 
 def _say_begun(path: Path, rows: int) -> None:
     typer.echo(one_line(f"following {path}: {rows:,} rows so far"), err=True)
-
-
-def _finish_quietly(outcomes: list[ImportOutcome]) -> None:
-    try:
-        finish(outcomes, as_json=True)
-    except typer.Exit:
-        return  # that it was interrupted says more

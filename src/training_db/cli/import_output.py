@@ -45,6 +45,11 @@ def print_outcome(outcome: ImportOutcome, *, quiet: bool = False) -> None:
     _print_counts(outcome, quiet=quiet)
 
 
+def print_outcomes(outcomes: Sequence[ImportOutcome]) -> None:
+    """Print what came of each import as JSON, for programs."""
+    print_json([outcome.as_dict() for outcome in outcomes])
+
+
 def finish(outcomes: Sequence[ImportOutcome], *, as_json: bool = False) -> None:
     """End a command that imported: print JSON if it was asked for, and sum up.
 
@@ -56,7 +61,7 @@ def finish(outcomes: Sequence[ImportOutcome], *, as_json: bool = False) -> None:
         Exit: With 1, where a source could not be read or the database differs from it.
     """
     if as_json:
-        print_json([outcome.as_dict() for outcome in outcomes])
+        print_outcomes(outcomes)
     elif len(outcomes) > 1:
         typer.echo(_sum(outcomes))
     if not all(outcome.is_good for outcome in outcomes):

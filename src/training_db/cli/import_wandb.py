@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from training_db.cli.import_output import Quiet, finish, print_outcome, progress_bar
-from training_db.cli.output import Json, Url  # noqa: TC001 - typer reads them
+from training_db.cli.import_output import Quiet, finish, print_outcome, print_outcomes, progress_bar
+from training_db.cli.output import INTERRUPTED, Json, Url
 
 if TYPE_CHECKING:
     from training_db.capture.storing.outcome import ImportOutcome
-
-_INTERRUPTED = 130  # as a shell says it of a process that SIGINT ended
 
 
 def register(app: typer.Typer) -> None:
@@ -87,17 +85,10 @@ def wandb(
             import_wandb_project(db, path, filters, since, jobs, timeout, tell)
         except (TrainingDBError, KeyboardInterrupt) as stop:
             if as_json and outcomes:
-                _print_what_came(outcomes)
+                print_outcomes(outcomes)
             if isinstance(stop, KeyboardInterrupt):
-                raise typer.Exit(_INTERRUPTED) from None
+                raise typer.Exit(INTERRUPTED) from None
             raise
     if not outcomes and not as_json:
         typer.echo(f"there are no such runs in {path}", err=True)
     finish(outcomes, as_json=as_json)
-
-
-def _print_what_came(outcomes: list[ImportOutcome]) -> None:
-    try:
-        finish(outcomes, as_json=True)
-    except typer.Exit:
-        return  # why it stopped says more

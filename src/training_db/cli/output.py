@@ -39,6 +39,9 @@ RunArguments = Annotated[
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
+INTERRUPTED = 130
+"""The exit code of a command that Ctrl-C ended, as a shell says it."""
+
 _WIDEST = 100_000
 _STATUS_COLOURS = {
     "completed": "green",

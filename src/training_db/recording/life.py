@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from training_db.documents import decode as decode_document
 from training_db.documents import encode as encode_document
-from training_db.documents import is_storable
+from training_db.documents import sound
 from training_db.models.run import RunStatus
 from training_db.recording import forks
 from training_db.recording.complaints import Complaints, warn
@@ -40,7 +40,6 @@ _CHILD_SECONDS = 5.0  # how long a forked child may take to close
 _JOIN_SECONDS = 0.1
 _OWN_SHARE = 0.95  # of the time to close, for waiting; the rest is for what has to be said then
 _SHOWN_FRAMES, _SHOWN_TRACE = 20, 8_000
-_REPLACED = "\N{REPLACEMENT CHARACTER}"
 
 
 class Life:
@@ -252,8 +251,8 @@ class Life:
 
     def _note(self, kind: Any, message: Any, data: Any = None, *, is_own: bool = True) -> None:
         event: dict[str, Any] = {
-            "kind": _storable(kind),
-            "message": _storable(message),
+            "kind": sound(str(kind)),
+            "message": sound(str(message)),
             "data": None,
             "happened_at": time.time(),
         }
@@ -365,10 +364,3 @@ class Life:
         self._close_seconds = min(self._close_seconds, _CHILD_SECONDS)
         self._begin()
         self._is_closed = was_closed
-
-
-def _storable(value: Any) -> str:
-    text = str(value)
-    if is_storable(text):
-        return text
-    return "".join(one if is_storable(one) else _REPLACED for one in text)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from training_db.documents import decode as decode_document
-from training_db.documents import is_storable
+from training_db.documents import sound
 from training_db.models.types import LONGEST_INDEXED
 from training_db.segments import Column, joined, narrowed
 
@@ -34,7 +34,6 @@ CODES: dict[type, str] = {
 
 _LONGEST = 2**63
 _DTYPES = {"d": "<f8", "q": "<i8", "?": "?"}
-_REPLACED = "\N{REPLACEMENT CHARACTER}"
 EMPTY_KEY = "(empty)"
 
 
@@ -165,8 +164,7 @@ def metric_name(key: object) -> str:
     name = str(key)
     if not name:
         return EMPTY_KEY
-    if not is_storable(name):
-        name = "".join(one if is_storable(one) else _REPLACED for one in name)
+    name = sound(name)
     data = name.encode()
     if len(data) <= LONGEST_INDEXED:
         return name

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import insert, select, text
 
@@ -15,7 +15,7 @@ from training_db.models.types import LONGEST_INDEXED
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from sqlalchemy import Connection
+    from sqlalchemy import Column, Connection
 
 _NAMES_AT_ONCE = 500
 
@@ -46,23 +46,24 @@ def metric_ids(connection: Connection, names: Iterable[str]) -> dict[str, int]:
 
 def known_metrics(connection: Connection, names: Iterable[str]) -> dict[str, int]:
     """Return the ids of those metrics that there are."""
-    wanted = [name for name in names if isinstance(name, str) and is_storable(name)]
-    found: dict[str, int] = {}
-    for start in range(0, len(wanted), _NAMES_AT_ONCE):
-        some = metric_names.c.name.in_(wanted[start : start + _NAMES_AT_ONCE])
-        rows = connection.execute(select(metric_names.c.name, metric_names.c.id).where(some))
-        found.update((name, number) for name, number in rows)
-    return found
+    storable = [name for name in names if isinstance(name, str) and is_storable(name)]
+    return _looked_up(connection, metric_names.c.name, metric_names.c.id, storable)
 
 
 def names_of(connection: Connection, ids: Iterable[int]) -> dict[int, str]:
     """Return the names of metrics by their ids."""
-    wanted = list(ids)
-    found: dict[int, str] = {}
+    return _looked_up(connection, metric_names.c.id, metric_names.c.name, list(ids))
+
+
+def _looked_up(
+    connection: Connection, key: Column[Any], value: Column[Any], wanted: Sequence[Any]
+) -> dict[Any, Any]:
+    found: dict[Any, Any] = {}
     for start in range(0, len(wanted), _NAMES_AT_ONCE):
-        some = metric_names.c.id.in_(wanted[start : start + _NAMES_AT_ONCE])
-        rows = connection.execute(select(metric_names.c.id, metric_names.c.name).where(some))
-        found.update((number, name) for number, name in rows)
+        some = key.in_(wanted[start : start + _NAMES_AT_ONCE])
+        found.update(
+            (one, other) for one, other in connection.execute(select(key, value).where(some))
+        )
     return found
 
 

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
     from training_db.repository.filters import Filter
     from training_db.repository.history_reading import Writers
-    from training_db.segments import Column
 
     Histories = dict[str, dict[str, Series]]
 
@@ -248,7 +247,7 @@ class HistoryQueries(Repository):
         writers = stored.get(run_id, {})
         for writer, cells in writers.items():
             start = known.get(writer, 0)
-            writers[writer] = {name: _from(one, start) for name, one in cells.items()}
+            writers[writer] = {name: one.from_row(start) for name, one in cells.items()}
             known[writer] = max(start, row_count(writers[writer]))
         news = {
             name: points(writers, name, "step", None, last_only=False)
@@ -360,10 +359,6 @@ def _span(steps: tuple[float, float]) -> tuple[float, float]:
     except (TypeError, ValueError, OverflowError):
         pass
     raise InvalidValue(f"steps is {steps!r}; pass the first step and the last")
-
-
-def _from(cells: Column, row: int) -> Column:
-    return cells.part(int(cells.rows.searchsorted(row)), len(cells))
 
 
 def _read_cursor(text: str) -> dict[int, int]:

@@ -124,7 +124,8 @@ def write_rows(
     if stop <= stored:
         return stored
     if first < stored:
-        first, columns = stored, _from_row(columns, stored)
+        first = stored
+        columns = {name: cells.from_row(stored) for name, cells in columns.items()}
     columns = {name: cells for name, cells in columns.items() if len(cells)}
     ids = metric_ids(connection, columns)
     if stop - first >= longest_tail:
@@ -291,11 +292,3 @@ def _first_of_tail(connection: Connection, number: int, writer: int) -> int:
         _tail.run_number == number, _tail.writer == writer
     )
     return int(connection.execute(first).scalar_one())
-
-
-def _from_row(columns: Columns, row: int) -> dict[str, Column]:
-    cut = {}
-    for name, cells in columns.items():
-        start = int(cells.rows.searchsorted(row))
-        cut[name] = cells.part(start, len(cells))
-    return cut

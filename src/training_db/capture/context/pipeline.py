@@ -5,17 +5,18 @@ from __future__ import annotations
 import os
 import secrets
 import socket
-import string
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
+from training_db.capture.captured import alert_message, place_tags
 from training_db.capture.context import values as values_of
 from training_db.capture.context.images import given_path, keep
 from training_db.capture.context.life import Life
 from training_db.capture.context.rows import whole
 from training_db.capture.context.wandb_side import is_media, stored_path
 from training_db.capture.export.names import wandb_id
+from training_db.documents import sound
 from training_db.errors import UnknownName
 from training_db.recording.complaints import shown
 from training_db.recording.shutdown import shutdown
@@ -35,7 +36,6 @@ LEVELS = ("INFO", "WARN", "ERROR")
 _OLD_MODES = {"run": "online", "dryrun": "offline"}
 _YES = {"1", "true", "yes", "on"}
 _SIMPLE = {int, float, bool, str}
-_LETTERS = string.ascii_lowercase + string.digits
 
 
 def _quiet(method: Callable[..., None]) -> Callable[..., None]:
@@ -107,7 +107,7 @@ class WandBContext(Life):
         """
         stage = str(stage or "")
         at = self._step(stage, step)
-        key = values_of.sound(f"{stage}/{name}" if stage else name)
+        key = sound(f"{stage}/{name}" if stage else str(name))
         if is_media(value):
             self._wandb.log({key: value}, stage, at)
             simple = self._wandb.as_stored(value)
@@ -118,7 +118,7 @@ class WandBContext(Life):
             simple = value if type(value) in _SIMPLE else values_of.plain(value)
             self._wandb.log({key: simple}, stage, at)
         # With the axis, as W&B's row has it: so that the row is known again when it is imported.
-        axis = values_of.sound(f"{stage}/step" if stage else "step")
+        axis = sound(f"{stage}/step" if stage else "step")
         self.recorder.log({axis: at, key: simple}, step=at)
         self._latest[key] = simple
 
@@ -219,8 +219,7 @@ class WandBContext(Life):
             )
             name = "INFO"
         about = {"title": str(title), "text": str(text), "level": name}
-        # In the words in which it is imported from a log of W&B, so that it is known again.
-        self.recorder.event("alert", ": ".join(filter(None, (str(title), str(text)))), about)
+        self.recorder.event("alert", alert_message(about["title"], about["text"]), about)
         self._wandb.alert(str(title), str(text), name)
 
     def finish(self, exit_code: int | None = None) -> None:
@@ -343,7 +342,7 @@ def create_wandb_context(
     options = {key: section.get(key) if value is None else value for key, value in given.items()}
     chosen = _mode(mode or section.get("mode"))
     run_id = run_id or os.environ.get("WANDB_RUN_ID")
-    is_named, run_id = run_id is not None, run_key(run_id or _new_id())
+    is_named, run_id = run_id is not None, run_key(run_id or secrets.token_hex(4))
     context = WandBContext(run_id, chosen)
     if chosen == "disabled":
         return context
@@ -357,10 +356,8 @@ def create_wandb_context(
         "notes": options["notes"],
         "host": socket.gethostname(),
     }
-    pinned: dict[str, str | None] = dict.fromkeys(words)
-    for key in ("project", "entity", "job_type"):
-        if options[key]:
-            pinned[f"wandb.{key}"] = str(options[key])
+    about = {key: options[key] and str(options[key]) for key in ("project", "entity", "job_type")}
+    pinned: dict[str, str | None] = dict.fromkeys(words) | place_tags(**about)
     options |= {
         "id": run_id_there,
         "mode": chosen,
@@ -389,8 +386,4 @@ def _mode(given: Any) -> str:
 
 
 def _texts(tags: Any) -> list[str]:
-    return [values_of.sound(tag) for tag in ([tags] if isinstance(tags, str) else tags or ())]
-
-
-def _new_id() -> str:
-    return "".join(secrets.choice(_LETTERS) for _ in range(8))
+    return [sound(str(tag)) for tag in ([tags] if isinstance(tags, str) else tags or ())]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
-from training_db.documents import decode, encode, is_storable, unwrapped
+from training_db.documents import decode, encode, is_storable, sound, unwrapped
 from training_db.recording.complaints import shown
 
 if TYPE_CHECKING:
@@ -38,20 +38,10 @@ def plain(value: Any, above: tuple[int, ...] = ()) -> Any:
         return _text(value)
     above = (*above, id(value))
     if isinstance(inner, Mapping):
-        return {sound(key): plain(_item(inner, key), above) for key in list(inner)}
+        return {sound(str(key)): plain(_item(inner, key), above) for key in list(inner)}
     if isinstance(inner, Sequence) and not isinstance(inner, (str, bytes)):
         return [plain(one, above) for one in inner]
     return _text(value)
-
-
-def sound(key: Any) -> str:
-    r"""Return a key as text that both sides can hold.
-
-    Example:
-        >>> sound("lr"), sound(3), sound("a\x00")
-        ('lr', '3', 'a\ufffd')
-    """
-    return "".join(one if is_storable(one) else "\N{REPLACEMENT CHARACTER}" for one in str(key))
 
 
 def flat(
@@ -70,7 +60,7 @@ def flat(
     """
     above = (*above, id(metrics))
     for key, value in metrics.items():
-        name = sound(f"{prefix}/{key}" if prefix else key)
+        name = sound(f"{prefix}/{key}" if prefix else str(key))
         is_nested = isinstance(value, Mapping) and value and "_type" not in value
         if is_nested and id(value) not in above:
             yield from flat(value, name, above)

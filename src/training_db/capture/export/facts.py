@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
-from training_db.capture.export.history import RUNTIME
+from training_db.capture.captured import RUNTIME
 from training_db.capture.export.items import json_text
 from training_db.capture.export.names import Labels, labels, tag_of, wandb_id
 from training_db.capture.key_names import MEDIA_TYPE, nested

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from training_db.capture.captured import RUNTIME
 from training_db.capture.export.items import (
     ItemHeads,
     history_record,
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from training_db.database import TrainingDB
     from training_db.repository.history_series import Points
 
-RUNTIME = "_runtime"
 _LATEST = 2**33  # in the year 2242
 _ROWS = 2048
 """Rows in memory at once: of 149 metrics some 50 MB."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
+from training_db.capture.captured import MLFLOW_PROJECT_TAG, TAG_PREFIX
 from training_db.errors import InvalidValue
 
 if TYPE_CHECKING:
@@ -18,8 +19,7 @@ _LONGEST_ID = 128  # in bytes, for it becomes part of the names of files
 _LONGEST_PROJECT = 128
 _LONGEST_TAG = 64
 _UNNAMED_PROJECT = "uncategorized"  # as the client writes where nobody said any
-_PREFIX = "wandb."
-_PROJECT_TAGS = ("wandb.project", "mlflow.experiment")
+_PROJECT_TAGS = (f"{TAG_PREFIX}project", MLFLOW_PROJECT_TAG)
 
 
 @dataclass
@@ -101,7 +101,7 @@ def labels(stored: Mapping[str, str | None]) -> Labels:
     found = Labels()
     of_project = next((name for name in _PROJECT_TAGS if stored.get(name)), None)
     for name, value in stored.items():
-        part = name.removeprefix(_PREFIX)
+        part = name.removeprefix(TAG_PREFIX)
         if value is not None and part != name and part in ("entity", "job_type", "sweep"):
             setattr(found, part, value)
         elif value and name == of_project:

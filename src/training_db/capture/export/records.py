@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from training_db.capture.export.items import json_text
+from training_db.capture.offline.facts import EXPORT_BUILD
 from training_db.errors import MissingExtra
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
     from training_db.capture.export.facts import RunFacts
 
-PRODUCER = "+training-db"
+PRODUCER = f"+{EXPORT_BUILD}"
 """What tells a log that was exported from one that the client wrote."""
 
 _OLDEST_READER = "0.70.0"  # as the client writes it

@@ -6,6 +6,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from training_db.capture.captured import place_tags
 from training_db.capture.live.rows import without_wandb
 from training_db.documents import decode, encode
 from training_db.errors import InvalidValue
@@ -84,13 +85,12 @@ class MirroredFacts:
     def _about_tags(self) -> dict[str, Any]:
         tags: dict[str, str | None] = dict.fromkeys(self._setting("run_tags") or ())
         if not self._setting("_noop"):  # of a disabled run, W&B makes them up
-            about = {
-                "wandb.project": self._setting("project"),
-                "wandb.entity": self._setting("entity"),
-                "wandb.job_type": self._setting("run_job_type"),
-                "wandb.sweep": self._setting("sweep_id"),
-            }
-            tags |= {name: value for name, value in about.items() if value}
+            tags |= place_tags(
+                project=self._setting("project"),
+                entity=self._setting("entity"),
+                job_type=self._setting("run_job_type"),
+                sweep=self._setting("sweep_id"),
+            )
         before, self._tags = self._tags, tags
         found: dict[str, Any] = {}
         if new := dict(tags.items() - before.items()):

@@ -56,11 +56,6 @@ class Mirror:
         """Whether what is logged becomes rows."""
         return self._live is not None and self._live.rows is not None
 
-    @property
-    def writer(self) -> int:
-        """The id under which the rows are stored."""
-        return self._recorder.writer if self._recorder is not None else 0
-
     def flush(self, timeout: float = 30.0) -> bool:
         """Wait until the database has what is known of the run by now, but for a row that is open.
 
@@ -140,7 +135,7 @@ def mirrored(
         made = _mirrored(run, db, keeps_rows=keeps_rows, on_end=on_end, **options)
     except Exception as error:  # noqa: BLE001 - a training does not end for its mirror
         is_known = isinstance(error, TrainingDBError)
-        why = str(error) if is_known else f"{type(error).__name__}: {shown_text(error)}"
+        why = str(error) if is_known else f"{type(error).__name__}: {_shown_text(error)}"
         warn(f"the W&B run is not {'mirrored' if keeps_rows else 'captured'}: {why}")
         return Mirror(_id_of(run))
     vars(run)[_KEPT_AS] = made
@@ -230,6 +225,5 @@ def _id_of(run: Any) -> str:
         return ""
 
 
-def shown_text(error: Exception) -> str:
-    """Return the text of an error, shortened."""
+def _shown_text(error: Exception) -> str:
     return shown(str(error))[1:-1]

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from types import NoneType
 from typing import TYPE_CHECKING, Any
 
+from training_db.capture.captured import RUNTIME
 from training_db.capture.key_names import MEDIA_TYPE, KeyNames, leaves
 from training_db.recording.rows import CODES, STEP, TIMESTAMP
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
     from training_db.recording.drafting import DraftingRecorder
 
-RUNTIME = "_runtime"
 _SCALARS = frozenset({*CODES, str, NoneType})
 _MOST_SHAPES = 1_000
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from training_db.capture.captured import alert_message
 from training_db.capture.key_names import KeyNames
 from training_db.capture.live.facts import MirroredFacts, summary_of
 from training_db.capture.live.files import MirroredFiles
@@ -135,7 +136,7 @@ class LiveRun:
     def alerted(self, title: str, text: str, level: str) -> None:
         """Put an alert on the timeline."""
         data = {"title": title, "text": text, "level": level}
-        self._recorder.event("alert", f"{title}: {text}", data)
+        self._recorder.event("alert", alert_message(title, text), data)
 
     def saved(self, paths: list[str]) -> None:
         """Note files of the run."""

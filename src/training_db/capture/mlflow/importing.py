@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from training_db.capture.mlflow.facts import captured_run, experiments_of, is_deleted, moment
 from training_db.capture.mlflow.points import read_points
 from training_db.capture.mlflow.source import MLflowDatabase
-from training_db.capture.storing.notes import import_notes
 from training_db.capture.storing.outcome import ImportOutcome
 from training_db.capture.storing.run_store import RunStore
 from training_db.errors import Conflict, InvalidInput, UnknownName
@@ -189,8 +188,7 @@ def _stored(
     """Store a run, and say what was decided about its history."""
     captured.details["rows_digest"] = points.digest(points.row_count)
     store = RunStore(db, captured, file=file)
-    note = import_notes(db, store.run_id).get(captured.writer)
-    before = note.data if note is not None and note.is_whole else None
+    before = store.note.data if store.note.is_whole else None
     change = _change(store, points, before)
     # All or nothing where rows are replaced, for those that go first are good data too.
     with db.transaction() if change == _REPLACED else nullcontext():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from training_db.capture.captured import RowBatch
-from training_db.recording.rows import STEP, TIMESTAMP, metric_name
+from training_db.capture.key_names import KeyNames
+from training_db.recording.rows import STEP, TIMESTAMP
 from training_db.segments import Column
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -175,8 +175,9 @@ def arranged(
     milliseconds, steps = milliseconds[order], steps[order]
     rows = _row_numbers(metrics, milliseconds, steps)
     by_row = np.argsort(rows, kind="stable")
+    names = KeyNames(reserved=(STEP, TIMESTAMP))
     return Points(
-        names=_names(keys),
+        names=[names.name((key,)) for key in keys],
         keys=list(keys),
         metrics=metrics[by_row],
         values=values[by_row],
@@ -228,19 +229,6 @@ def _row_numbers(
     heights = np.maximum.reduceat(repeat, np.flatnonzero(is_first)) + 1
     bases = np.cumsum(heights) - heights
     return np.asarray(bases[np.cumsum(is_first) - 1] + repeat, dtype=np.int64)
-
-
-def _names(keys: Iterable[str]) -> list[str]:
-    """Return a name for each key: the key itself, unless a column of every history has it."""
-    taken = {STEP, TIMESTAMP}
-    names = []
-    for key in keys:
-        name = metric_name(key)
-        if name in taken:
-            name = metric_name(json.dumps([key]))
-        taken.add(name)
-        names.append(name)
-    return names
 
 
 def _hash(key: str) -> int:

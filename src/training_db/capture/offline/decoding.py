@@ -17,7 +17,7 @@ from training_db.capture.offline.items import (
     path_and_value,
     typed_number,
 )
-from training_db.capture.offline.json_values import array_of, values_of
+from training_db.capture.offline.json_values import FloatColumns, values_of
 from training_db.recording.rows import STEP
 from training_db.segments import Column
 
@@ -76,7 +76,7 @@ class RowDecoder:
         self._remember = remember
         self._by_head: dict[bytes, _Cells] = {}
         self._by_path: dict[Path, _Cells] = {}
-        self._floats: set[str] = set()
+        self._floats = FloatColumns()
         self._orders: list[int] = []  # of the rows that were not taken yet
 
     def add(self, items: Sequence[bytes], step: int | None, order: int) -> None:
@@ -203,7 +203,7 @@ class RowDecoder:
                 if not kept:
                     return
         name = self._names.name(path)
-        columns[name] = Column(rows, self._array(name, values, raws))
+        columns[name] = Column(rows, self._floats.array(name, values, raws))
         self._remember_last(path, columns[name], raws)
 
     def _add_below(self, columns: dict[str, Column], path: Path, found: dict[int, Any]) -> None:
@@ -215,14 +215,8 @@ class RowDecoder:
         rows = sorted(found)
         values = [found[row] for row in rows]
         self._note_media(path, values)
-        columns[name] = Column(np.array(rows, dtype=np.int64), self._array(name, values, ()))
+        columns[name] = Column(np.array(rows, dtype=np.int64), self._floats.array(name, values))
         self._remember_last(path, columns[name], [json.dumps(one).encode() for one in values])
-
-    def _array(self, name: str, values: list[Any], raws: Sequence[bytes]) -> NDArray[Any]:
-        array = array_of(values, raws, as_floats=name in self._floats)
-        if array.dtype == np.float64:
-            self._floats.add(name)
-        return array
 
     def _remember_last(self, path: Path, cells: Column, raws: list[bytes]) -> None:
         at = len(raws) - 1

@@ -44,21 +44,17 @@ def add_ending(run: CapturedRun, facts: LogFacts, *, is_live: bool) -> None:
         run.runtime_seconds = float(facts.runtime)
 
 
-def is_recent(path: Path, last_seen: datetime | None, summary: dict[str, Any]) -> bool:
-    """Tell whether a log has just been written, and by a run that was there then.
-
-    Args:
-        path: The log.
-        last_seen: The latest time in it, rows aside.
-        summary: The summary, which has the time of the last row.
-    """
+def was_just_written(path: Path) -> bool:
+    """Tell whether a log has just been written; a copy is newer than what it is a copy of."""
     try:
-        written = parse_timestamp(path.stat().st_mtime)
+        return is_recent(parse_timestamp(path.stat().st_mtime))
     except OSError:
         return False
-    latest = latest_time(last_seen, summary)
-    # A copy is newer than what it is a copy of; a log that has just begun tells no time yet.
-    return now() - written < _LIVE and (latest is None or now() - latest < _LIVE)
+
+
+def is_recent(moment: datetime) -> bool:
+    """Tell whether a run that was alive then may still be."""
+    return now() - moment < _LIVE
 
 
 def latest_time(last_seen: datetime | None, summary: dict[str, Any]) -> datetime | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from training_db.capture.captured import CapturedArtifact, CapturedEvent
+from training_db.capture.captured import CapturedArtifact, CapturedEvent, alert_message
 from training_db.capture.offline.json_values import value_of
 from training_db.capture.offline.machine import machine, without_person, without_user
 from training_db.capture.offline.records import text
@@ -224,7 +224,7 @@ class LogFacts:
 
     def _take_alert(self, alert: Any, _order: int) -> None:
         data = {name: text(getattr(alert, name)) for name in ("title", "text", "level")}
-        message = ": ".join(part for part in (data["title"], data["text"]) if part)
+        message = alert_message(data["title"], data["text"])
         self._happened.append(("alert", message, data, self.last_seen))
 
     def _take_preempting(self, _record: Any, _order: int) -> None:

@@ -87,8 +87,7 @@ def import_log(db: TrainingDB, path: Path, progress: Progress | None = None) -> 
     except (InvalidInput, OSError) as error:
         return one.failed(error)
     finally:
-        if progress is not None:
-            progress(path, 1, 1)  # a log that is cut is done before its end
+        one.tell_end()
 
 
 class LogImport:
@@ -153,6 +152,12 @@ class LogImport:
         if self._store is not None and seen != self._seen:
             self._store.heard_of(seen)
             self._seen = seen
+
+    def tell_end(self) -> None:
+        """Say that it is done: a log that is cut is so before its end."""
+        if self._progress is not None:
+            size = _size(self.path)
+            self._progress(self.path, size, size)
 
     def outcome(self) -> ImportOutcome:
         """Count both sides, and return what came of the import so far."""
@@ -263,8 +268,15 @@ class LogImport:
 
     def _tell(self) -> None:
         if self._progress is not None:
-            size = self.path.stat().st_size
+            size = _size(self.path)
             self._progress(self.path, min(self.position, size), size)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 def _shown_name(path: Path) -> str:

@@ -105,6 +105,26 @@ def array_of(values: list[Any], raws: Sequence[bytes], *, as_floats: bool) -> ND
     return narrowed(values)
 
 
+class FloatColumns:
+    """Which metrics of a run are floats: one that has been stays one, though W&B writes 1.0 as 1.
+
+    Example:
+        >>> columns = FloatColumns()
+        >>> [columns.array("loss", values).tolist() for values in ([1], [0.5], [1])]
+        [[1], [0.5], [1.0]]
+    """
+
+    def __init__(self) -> None:
+        self._names: set[str] = set()
+
+    def array(self, name: str, values: list[Any], raws: Sequence[bytes] = ()) -> NDArray[Any]:
+        """Return the next values of a metric as an array; see :func:`array_of`."""
+        array = array_of(values, raws, as_floats=name in self._names)
+        if array.dtype == np.float64 or (array.dtype == object and float in map(type, values)):
+            self._names.add(name)
+        return array
+
+
 def _together(raws: Sequence[bytes]) -> list[Any] | None:
     text = b"[" + b",".join(raws) + b"]"
     values = _parsed(text, orjson.loads)

@@ -11,7 +11,7 @@ from training_db.capture.captured import CapturedRun, RowBatch, parent_of
 from training_db.capture.key_names import KeyNames
 from training_db.capture.offline.blocks import BlockReader
 from training_db.capture.offline.decoding import RowDecoder
-from training_db.capture.offline.ending import add_ending, is_recent, latest_time
+from training_db.capture.offline.ending import add_ending, is_recent, latest_time, was_just_written
 from training_db.capture.offline.facts import LogFacts
 from training_db.capture.offline.folder import add_from_folder
 from training_db.capture.offline.machine import without_person
@@ -146,12 +146,9 @@ class WandbLog:
         first, stop = batch.rows
         if first < self._first_row:
             first = min(self._first_row, stop)
-            columns = {}
-            for name, cells in batch.columns.items():
-                start = int(cells.rows.searchsorted(first))
-                if start < len(cells):
-                    columns[name] = cells.part(start, len(cells))
-            batch = RowBatch(columns, (first, stop))
+            columns = {name: cells.from_row(first) for name, cells in batch.columns.items()}
+            there = {name: cells for name, cells in columns.items() if len(cells)}
+            batch = RowBatch(there, (first, stop))
         if first < stop:
             yield batch
 
@@ -166,9 +163,10 @@ class WandbLog:
     @property
     def is_live(self) -> bool:
         """Whether the run seems to go on: it has not said that it ended, and was here just now."""
-        return self._facts.exit_code is None and is_recent(
-            self.path, self._facts.last_seen, self._facts.summary.value()
-        )
+        if self._facts.exit_code is not None or not was_just_written(self.path):
+            return False
+        seen = self.last_seen  # a log that has just begun tells no time yet
+        return seen is None or is_recent(seen)
 
     @property
     def last_seen(self) -> datetime | None:

@@ -113,7 +113,7 @@ def messages() -> dict[str, Any]:
         if choice:
             field.oneof_index = 0
     pool = descriptor_pool.DescriptorPool()
-    pool.Add(file) if hasattr(pool, "Add") else pool.AddSerializedFile(file.SerializeToString())
+    pool.AddSerializedFile(file.SerializeToString())
     return {
         one.name: message_factory.GetMessageClass(
             pool.FindMessageTypeByName(f"{package}.{one.name}")

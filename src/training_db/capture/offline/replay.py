@@ -61,19 +61,16 @@ class Document:
         for item in items:
             found = path_and_value(item)
             if found:
-                self._put(found[0], None, order)
+                self.put(found[0], None, order)
 
-    def put(self, path: Path, raw: bytes, order: int) -> None:
+    def put(self, path: Path, raw: bytes | None, order: int) -> None:
         """Take the value that a row has.
 
         Args:
             path: The parts of its key.
-            raw: Its JSON text.
+            raw: Its JSON text; ``None`` where the key is removed.
             order: Its place in the file.
         """
-        self._put(path, raw, order)
-
-    def _put(self, path: Path, raw: bytes | None, order: int) -> None:
         if path not in self._puts or self._puts[path][0] <= order:
             self._puts[path] = order, raw
 

@@ -20,7 +20,6 @@ from training_db.capture.remote.run import (
     forget_folders,
     metadata_of,
 )
-from training_db.capture.storing.notes import import_notes
 from training_db.capture.storing.outcome import ImportOutcome
 from training_db.capture.storing.run_store import RunStore
 from training_db.errors import (
@@ -188,13 +187,12 @@ class _RunImport:
         stored = store.first_row
         if not stored:
             return self._rows_from(0)
-        note = import_notes(self._db, store.run_id).get(found.writer)
-        paths = note.data.get("metric_paths") if note else None
+        note = store.note
         step = last_stored_step(self._db, store.run_id, found.writer, stored)
-        rows = self._rows_from(stored, step, paths)
+        rows = self._rows_from(stored, step, note.data.get("metric_paths"))
         if step is not None:
             rows.counts.update(self._db.history.counts(store.run_id, [found.writer], rows=stored))
-            rows.counts.update(note.already_here if note else {})
+            rows.counts.update(note.already_here)
         return rows
 
     def _rows_from(self, stored: int, *place: Any) -> RemoteRows:

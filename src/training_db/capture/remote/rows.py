@@ -10,14 +10,14 @@ import numpy as np
 
 from training_db.capture.captured import RowBatch
 from training_db.capture.key_names import KeyNames, leaves
+from training_db.capture.offline.json_values import FloatColumns
 from training_db.errors import SourceUnavailable
 from training_db.recording.rows import STEP
-from training_db.segments import EXACT, Column, narrowed
+from training_db.segments import Column
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from numpy.typing import NDArray
     from wandb.apis.public import HistoryScan, Run
 
     from training_db.capture.remote.client import WandBClient
@@ -62,7 +62,7 @@ class RemoteRows:
         self._yielded_from = max(stored - 1, 0)
         self._counted_from = 0 if last_step is None else stored
         self._names = KeyNames(known_paths)
-        self._floats: set[str] = set()
+        self._floats = FloatColumns()
         self.counts: Counter[str] = Counter()
         self.rows = 0 if last_step is None else self._yielded_from
 
@@ -117,23 +117,10 @@ class RemoteRows:
             self.counts[name] += len(numbers) - int(numbers.searchsorted(self._counted_from))
             start = int(numbers.searchsorted(first))
             if start < len(numbers):
-                values = self._typed(name, found[path][1][start:])
+                values = self._floats.array(name, found[path][1][start:])
                 columns[name] = Column(numbers[start:], values)
         if self.rows > first:
             yield RowBatch(columns, (first, self.rows))
-
-    def _typed(self, name: str, values: list[Any]) -> NDArray[Any]:
-        """Return values as an array; where floats are among integers, W&B wrote 1 for 1.0."""
-        kinds = set(map(type, values))
-        if float in kinds:
-            self._floats.add(name)
-        if (
-            name in self._floats
-            and kinds <= {float, int}
-            and all(-EXACT <= value <= EXACT for value in values if type(value) is int)
-        ):
-            return np.array(values, dtype=np.float64)
-        return narrowed(values)
 
     def _pages(self) -> Iterator[list[dict[str, Any]]]:
         scan = self._client.ask(self._scan)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from training_db.capture.captured import CapturedArtifact, CapturedRun
+from training_db.capture.captured import RUNTIME, CapturedArtifact, CapturedRun, parent_of
+from training_db.capture.offline.machine import without_person, without_user
 from training_db.capture.remote.rows import as_logged
 from training_db.errors import InvalidValue
 from training_db.models.run import RunStatus
@@ -40,7 +40,6 @@ _KEPT_OF_METADATA = (
     "os", "python", "program", "codePath", "args", "gpu", "gpu_count", "gpu_type", "cpu_count",
     "cpu_count_logical", "cudaVersion", "slurm", "docker",
 )  # fmt: skip
-_USER_OF_REMOTE = re.compile(r"(?<=//)[^/@]*@|^[^/@:]+@(?=[^/]+:)")
 
 
 def captured(run: Run) -> CapturedRun:
@@ -61,11 +60,13 @@ def captured(run: Run) -> CapturedRun:
         "state": state,
         "description": getattr(run, "description", None),
         "client": about.get("cli_version"),
-        "wandb": about,
+        "wandb": without_person(about),
         "system_metrics": run.system_metrics,
         "line_count": getattr(run, "history_line_count", None),
         "heartbeat_at": heard and format_timestamp(heard),
     }
+    config = {key: value for key, value in run.config.items() if key != _OWN}
+    tags = list(getattr(run, "tags", None) or ())
     return CapturedRun(
         source=SOURCE,
         source_id=f"{run.entity}/{run.project}/{run.id}",
@@ -79,13 +80,14 @@ def captured(run: Run) -> CapturedRun:
         group=getattr(run, "group", None),
         job_type=getattr(run, "job_type", None),
         sweep=run.sweep_name,
-        tags=list(getattr(run, "tags", None) or ()),
+        parent=parent_of(tags, config),
+        tags=tags,
         git_commit=getattr(run, "commit", None),
         started_at=started,
         ended_at=None if status in _OPEN else _end(started, runtime, heard),
         runtime_seconds=runtime,
         status=status,
-        config={key: value for key, value in run.config.items() if key != _OWN},
+        config=config,
         summary=summary,
         details={key: value for key, value in details.items() if value not in (None, {})},
     )
@@ -94,7 +96,7 @@ def captured(run: Run) -> CapturedRun:
 def _runtime(summary: Mapping[str, Any]) -> float | None:
     own = summary.get(_OWN)
     seconds = own.get("runtime") if isinstance(own, dict) else None
-    seconds = summary.get("_runtime") if seconds is None else seconds
+    seconds = summary.get(RUNTIME) if seconds is None else seconds
     return float(seconds) if isinstance(seconds, (int, float)) else None
 
 
@@ -130,10 +132,10 @@ def add_metadata(captured: CapturedRun, metadata: Mapping[str, Any]) -> None:
         captured.git_commit = git.get("commit") or captured.git_commit
         captured.git_branch = git.get("branch") or captured.git_branch
         if isinstance(git.get("remote"), str):
-            captured.details["git_remote"] = _USER_OF_REMOTE.sub("", git["remote"])
+            captured.details["git_remote"] = without_user(git["remote"])
     known = {key: metadata[key] for key in _KEPT_OF_METADATA if metadata.get(key)}
     if known:
-        captured.details["machine"] = known
+        captured.details["machine"] = without_person(known)
 
 
 def add_artifacts(captured: CapturedRun, found: Iterable[CapturedArtifact]) -> None:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from training_db.history_rules import AXES
+from training_db.capture.captured import RUNTIME
+from training_db.recording.rows import EPOCH, STEP, TIMESTAMP
 from training_db.repository.history_rows import steps_of
 from training_db.segments import Column
 
@@ -17,8 +18,7 @@ if TYPE_CHECKING:
 
     from training_db.database import TrainingDB
 
-_STEP = AXES["step"][0]
-_PLACES = frozenset(("_step", "_epoch", "_timestamp", "_runtime"))
+_PLACES = frozenset((STEP, EPOCH, TIMESTAMP, RUNTIME))
 """What says where a row stands. Each source measures it, and it is of use beside others only."""
 
 
@@ -43,7 +43,7 @@ def without_known(
     Returns:
         The columns to store, and for each metric how many of its cells were left out.
     """
-    if _STEP not in columns or not len(columns[_STEP]):
+    if STEP not in columns or not len(columns[STEP]):
         return dict(columns), {}  # without steps there is nothing to tell rows by
     rows = np.unique(np.concatenate([cells.rows for cells in columns.values()]))
     steps = steps_of(columns, rows)
@@ -51,7 +51,7 @@ def without_known(
     everywhere = np.concatenate([steps, *(cells.values for cells in axes.values())])
     span = int(everywhere.min()), int(everywhere.max())
     known = _stored(db, run_id, columns, span, others)
-    has_step = np.isin(rows, columns[_STEP].rows)
+    has_step = np.isin(rows, columns[STEP].rows)
     is_known: dict[str, NDArray[np.bool_]] = {}
     needed, has_known = np.zeros((2, len(rows)), dtype=np.bool_)
     for name, cells in columns.items():
@@ -188,12 +188,3 @@ def last_rows_agree(
         if not is_same(ours.values[here].tolist()[0], cells.values[at].tolist()[0]):
             return False
     return True
-
-
-def after(columns: Mapping[str, Column], row: int) -> dict[str, Column]:
-    """Return the cells of columns from a row on."""
-    cut = {}
-    for name, cells in columns.items():
-        start = int(cells.rows.searchsorted(row))
-        cut[name] = cells.part(start, len(cells))
-    return cut

@@ -6,7 +6,8 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from training_db.capture.captured import parent_of
+from training_db.capture.captured import MLFLOW_PROJECT_TAG, TAG_PREFIX
+from training_db.capture.storing.known_cells import is_same
 from training_db.capture.storing.notes import ImportNote, import_notes
 from training_db.recording.rows import metric_name
 from training_db.timestamps import parse_timestamp
@@ -42,7 +43,7 @@ class Match:
 
 def project_tag(source: str) -> str:
     """Return the tag that says which project or experiment a run of a source belongs to."""
-    return "mlflow.experiment" if source == "mlflow" else "wandb.project"
+    return MLFLOW_PROJECT_TAG if source == "mlflow" else f"{TAG_PREFIX}project"
 
 
 def match(db: TrainingDB, captured: CapturedRun) -> Match:
@@ -78,8 +79,7 @@ def match(db: TrainingDB, captured: CapturedRun) -> Match:
     whole = _pipeline(db, captured, own)
     if whole is not None:
         said = f"it is a part of run {whole['run_id']!r}, which was recorded here"
-        trash = _of_trash(whole)
-        return Match(whole["run_id"], False, f"{said}; {trash}" if trash else said, is_part=True)
+        return Match(whole["run_id"], False, _with_trash(said, whole), is_part=True)
     reasons: list[str] = []
     for run, notes in known:
         difference = _difference(db, run, notes, captured)
@@ -118,7 +118,7 @@ def parent_run(db: TrainingDB, captured: CapturedRun) -> str | None:
 
 def _pipeline(db: TrainingDB, captured: CapturedRun, own: str) -> dict[str, Any] | None:
     """Return the run of a pipeline that tells of a subprocess which logs under the id at W&B."""
-    parent = captured.parent or parent_of(captured.tags, captured.config)
+    parent = captured.parent
     if parent is None or captured.wandb_run_id is None:
         return None
     named = db.runs.find(metric_name(parent))
@@ -167,7 +167,7 @@ def _difference(
     tags = db.tags.of(run["run_id"])
     for tag, here in (
         (project_tag(captured.source), captured.project),
-        ("wandb.entity", captured.entity if captured.source != "mlflow" else None),
+        (f"{TAG_PREFIX}entity", captured.entity if captured.source != "mlflow" else None),
     ):
         there = tags.get(tag)
         if here and there and metric_name(here) != there:
@@ -194,7 +194,7 @@ def _config_difference(
 
 
 def _is_alike(one: Any, other: Any) -> bool:
-    return one == other or repr(one) == repr(other) or (one is None and other != other)
+    return is_same(one, other) or (one is None and other != other)  # W&B writes null for NaN
 
 
 def _is_near(started: str | None, captured: datetime | None) -> bool:
@@ -204,14 +204,17 @@ def _is_near(started: str | None, captured: datetime | None) -> bool:
     return abs(apart.total_seconds()) <= _NEAR_SECONDS
 
 
-def _joined(run: Mapping[str, Any], notes: Mapping[int, ImportNote]) -> str | None:
+def _joined(run: Mapping[str, Any], notes: Mapping[int, ImportNote]) -> str:
     if notes:
         files = ", ".join(sorted({note.file for note in notes.values()}))
         said = f"it is a part of run {run['run_id']!r}, as {files} is, which was imported before"
     else:
         said = f"it is run {run['run_id']!r}, which was recorded here"
-    trash = _of_trash(run)
-    return f"{said}; {trash}" if trash else said
+    return _with_trash(said, run)
+
+
+def _with_trash(said: str, run: Mapping[str, Any]) -> str:
+    return "; ".join(filter(None, (said, _of_trash(run))))
 
 
 def _of_trash(run: Mapping[str, Any]) -> str | None:

@@ -7,6 +7,7 @@ from hashlib import blake2b
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from training_db.capture.captured import place_tags
 from training_db.capture.storing.known_cells import is_same
 from training_db.capture.storing.matching import project_tag
 from training_db.documents import decode
@@ -216,14 +217,13 @@ def told(captured: CapturedRun) -> dict[str, str]:
 
 
 def _tags(captured: CapturedRun) -> dict[str, str | None]:
-    own = {
-        project_tag(captured.source): captured.project,
-        "wandb.entity": captured.entity,
-        "wandb.job_type": captured.job_type,
-        "wandb.sweep": captured.sweep,
-    }
-    words: dict[str, str | None] = dict.fromkeys(captured.tags)
-    return words | captured.tag_values | {name: one for name, one in own.items() if one is not None}
+    tags: dict[str, str | None] = dict.fromkeys(captured.tags)
+    tags |= captured.tag_values
+    if captured.project is not None:
+        tags[project_tag(captured.source)] = captured.project
+    return tags | place_tags(
+        entity=captured.entity, job_type=captured.job_type, sweep=captured.sweep
+    )
 
 
 def _digest(value: object) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from training_db.capture.storing.facts import message_of, noted, shown, store_facts
-from training_db.capture.storing.known_cells import after, last_rows_agree, without_known
+from training_db.capture.storing.known_cells import last_rows_agree, without_known
 from training_db.capture.storing.matching import Match, match, parent_run
 from training_db.capture.storing.notes import ImportNote, import_notes, write_note
 from training_db.capture.storing.outcome import Comparison, ImportOutcome
@@ -49,6 +50,7 @@ class RunStore:
         new_rows: How many rows were added since, of which any cell was stored.
         is_intact: Whether the database has all that the last import of this source left there.
             Where it has, and the source tells of other rows, the source is another copy.
+        note: What is noted about its imports, as it was when this last looked.
 
     Example:
         >>> from training_db.capture.captured import CapturedRun, RowBatch
@@ -76,7 +78,7 @@ class RunStore:
         self.file = storable_text(file or captured.source_id, "the file", []) or "(empty)"
         self.writer = captured.writer
         self.new_rows = 0
-        self._note = ImportNote(self.writer, {})  # as it was when it was last looked at
+        self.note = ImportNote(self.writer, {})
         found = self._opened(storable_run(captured, []))
         self.run_id, self.decision = found.run_id, found.decision
         sync(db, run_id=self.run_id)  # what a mirror that was killed has left on this machine
@@ -99,9 +101,10 @@ class RunStore:
             stored = self._db.history.hold(self.run_id, self.writer)
             if stop <= stored:
                 return
-            columns = after(batch.columns, stored) if first < stored else dict(batch.columns)
-            columns, known = self._without_known(columns)
-            self._write(columns, (max(first, stored), stop))
+            first = max(first, stored)
+            new = {name: cells.from_row(first) for name, cells in batch.columns.items()}
+            columns, known = self._without_known(new)
+            self._write(columns, (first, stop))
             if known:
                 self._note_known(known)
         self.new_rows += _count_rows(columns)
@@ -152,7 +155,7 @@ class RunStore:
         with self._db.transaction():
             rows = self._db.history.hold(self.run_id, self.writer)
             notes = self._read_note()
-            known = self._note.data
+            known = self.note.data
             clean.parent = parent_run(self._db, clean)
             stored = self._db.history.counts(self.run_id, [self.writer])
             said = [*self._damage, *self._own_damage]
@@ -184,7 +187,7 @@ class RunStore:
         """
         if rows != self.first_row:
             return rows < self.first_row
-        note = self._note.data
+        note = self.note.data
         has_ended = note.get("exit_code") is not None and captured.exit_code is None
         ended = shown(captured.ended_at)
         return has_ended or (ended or "") < (note.get("ended_at") or "")
@@ -199,15 +202,16 @@ class RunStore:
         """
         history, own = self._db.history, [self.writer]
         self._read_note()
-        known, stored = self._note.already_here, self.rows
+        known, stored = self.note.already_here, self.rows
         is_shorter = rows is not None and rows < stored
         there = history.counts(self.run_id, own, rows if is_shorter else None)
         if is_shorter and (known or there != counts):
             # A shorter copy that is damaged too: what it has is there, if the other has as much.
             whole = history.counts(self.run_id, own)
-            there = {key: min(counts[key], _sum(key, whole, known)) for key in counts}
+            all_of_it = Counter(whole) + Counter(known)
+            there = {key: min(counts[key], all_of_it[key]) for key in counts}
         else:
-            there = {key: _sum(key, there, known) for key in dict.fromkeys([*there, *known])}
+            there = Counter(there) + Counter(known)
         self._counts = counts
         self._comparison = Comparison.of(counts, there)
         return self._comparison
@@ -229,7 +233,7 @@ class RunStore:
             new_rows=self.new_rows,
             keys=sum(count > 0 for count in self._counts.values()),
             values=sum(self._counts.values()),
-            already_here=sum(self._note.already_here.values()),
+            already_here=sum(self.note.already_here.values()),
             damage=[*self._damage, *self._own_damage],
             left_out=dict(self._left_out),
             decision=self.decision,
@@ -239,7 +243,7 @@ class RunStore:
 
     def _read_note(self) -> dict[int, ImportNote]:
         notes = import_notes(self._db, self.run_id)
-        self._note = notes.get(self.writer, ImportNote(self.writer, {}))
+        self.note = notes.get(self.writer, ImportNote(self.writer, {}))
         return notes
 
     def _opened(self, captured: CapturedRun) -> Match:
@@ -263,10 +267,10 @@ class RunStore:
             notes = import_notes(self._db, found.run_id)
         self.is_intact = True
         if self.writer in notes:
-            self._note = notes[self.writer]
-            if not self.first_row and self._note.already_here:
+            self.note = notes[self.writer]
+            if not self.first_row and self.note.already_here:
                 self._forget_note(found.run_id)  # somebody deleted the history
-            elif self.first_row and self._note.is_whole:
+            elif self.first_row and self.note.is_whole:
                 self.is_intact = self._has_what_was_noted(found.run_id)
             return found
         data: dict[str, Any] = {
@@ -294,20 +298,20 @@ class RunStore:
 
     def _write_note(self, run_id: str, data: dict[str, Any]) -> None:
         write_note(self._db, run_id, self.writer, message_of(data), data)
-        self._note = ImportNote(self.writer, data)
+        self.note = ImportNote(self.writer, data)
 
     def _forget_note(self, run_id: str) -> None:
         # Without the facts the end of the import is written again.
         gone = ("already_here", "facts")
-        data = {name: value for name, value in self._note.data.items() if name not in gone}
+        data = {name: value for name, value in self.note.data.items() if name not in gone}
         self._write_note(run_id, data)
 
     def _has_what_was_noted(self, run_id: str) -> bool:
-        rows = self._note.data.get("rows")
+        rows = self.note.data.get("rows")
         stored = self._db.history.counts(
             run_id, [self.writer], None if rows == self.first_row else rows
         )
-        return sum(stored.values()) == self._note.data.get("stored")
+        return sum(stored.values()) == self.note.data.get("stored")
 
     def _write(self, columns: Mapping[str, Column], rows: tuple[int, int]) -> None:
         try:
@@ -336,13 +340,8 @@ class RunStore:
 
     def _note_known(self, cells: Mapping[str, int]) -> None:
         self._read_note()
-        known = self._note.already_here
-        known = {key: _sum(key, known, cells) for key in dict.fromkeys([*known, *cells])}
-        self._write_note(self.run_id, self._note.data | {"already_here": known})
-
-
-def _sum(key: str, one: Mapping[str, int], other: Mapping[str, int]) -> int:
-    return one.get(key, 0) + other.get(key, 0)
+        known = Counter(self.note.already_here) + Counter(cells)
+        self._write_note(self.run_id, self.note.data | {"already_here": dict(known)})
 
 
 def _count_rows(columns: Mapping[str, Column]) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from training_db.documents import DEEPEST, LONGEST_INTEGER, encode, is_storable
+from training_db.documents import DEEPEST, LONGEST_INTEGER, REPLACED, encode, is_storable, sound
 from training_db.errors import InvalidValue
 from training_db.extraction import config_objectives, storable_objectives, summary_objectives
 from training_db.models.types import LONGEST_INDEXED
@@ -14,7 +14,6 @@ from training_db.recording.rows import metric_name
 if TYPE_CHECKING:
     from training_db.capture.captured import CapturedArtifact, CapturedEvent, CapturedRun
 
-_REPLACED = "\N{REPLACEMENT CHARACTER}"
 _DEEPEST = DEEPEST - 20  # a document may become part of another one
 _TEXTS = ("url", "notes", "name", "git_branch", "git_commit")
 _INDEXED = (
@@ -74,7 +73,7 @@ def storable_text(value: str | None, what: str, damage: list[str]) -> str | None
         return value
     verb = "hold" if what.endswith("s") else "holds"
     damage.append(f"{what} {verb} characters that cannot be stored; each became U+FFFD")
-    return "".join(one if is_storable(one) else _REPLACED for one in value)
+    return sound(value)
 
 
 def storable_name(value: str | None, what: str, damage: list[str]) -> str | None:
@@ -104,7 +103,7 @@ def _plain(value: Any, depth: int) -> Any:
         for key, item in value.items():
             name = _text(key)
             while name in found:
-                name += _REPLACED
+                name += REPLACED
             found[name] = _plain(item, depth + 1)
         return found
     if isinstance(value, (list, tuple)):
@@ -123,7 +122,7 @@ def _text(value: Any) -> str:
         text = value if isinstance(value, str) else repr(value)
     except RecursionError:
         text = f"(a {type(value).__name__}, nested too deep)"
-    return "".join(one if is_storable(one) else _REPLACED for one in text)
+    return sound(text)
 
 
 def _tags(tags: list[str], damage: list[str]) -> list[str]:
