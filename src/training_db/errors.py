@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 
 _SHOWN_NAMES = 20
+_SHOWN_VALID = 80  # all columns of a run
 
 
 class TrainingDBError(Exception):
@@ -119,9 +120,10 @@ class UnknownName(InvalidInput, KeyError):
 
     def __init__(self, kind: str, name: object, valid: Iterable[str]) -> None:
         names = [str(one) for one in valid]
-        close = get_close_matches(str(name), names, n=1)
-        hint = f" (did you mean {close[0]!r}?)" if close else ""
-        super().__init__(f"unknown {kind} {name!r}{hint}; valid are: {', '.join(names)}")
+        listed = _listed(names, _SHOWN_VALID)
+        super().__init__(
+            f"unknown {kind} {name!r}{_hint(name, names)}; valid are: {listed or 'none'}"
+        )
 
 
 class FilterSyntaxError(InvalidInput):
@@ -162,10 +164,10 @@ class MetricNotFound(NotFound):
 
     def __init__(self, name: object, present: Iterable[str]) -> None:
         names = [str(one) for one in present]
-        close = get_close_matches(str(name), names, n=1)
-        hint = f" (did you mean {close[0]!r}?)" if close else ""
-        listed = ", ".join(names[:_SHOWN_NAMES]) + (" ..." if len(names) > _SHOWN_NAMES else "")
-        super().__init__(f"there is no metric {name!r}{hint}; there are: {listed or 'none'}")
+        listed = _listed(names, _SHOWN_NAMES)
+        super().__init__(
+            f"there is no metric {name!r}{_hint(name, names)}; there are: {listed or 'none'}"
+        )
 
 
 class Conflict(TrainingDBError):
@@ -186,3 +188,15 @@ class DatabaseError(TrainingDBError):
 
 class DatabaseUnavailable(DatabaseError, ConnectionError):
     """The database cannot be reached, is locked by others, or ended the connection."""
+
+
+def _hint(name: object, names: list[str]) -> str:
+    lower = {one.lower(): one for one in names}
+    close = get_close_matches(str(name), names, n=1) or [
+        lower[one] for one in get_close_matches(str(name).lower(), lower, n=1)
+    ]
+    return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def _listed(names: list[str], most: int) -> str:
+    return ", ".join(names[:most]) + (" ..." if len(names) > most else "")

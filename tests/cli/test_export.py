@@ -33,8 +33,9 @@ if TYPE_CHECKING:
 NAN, INFINITY = float("nan"), float("inf")
 PRECISE = 0.1 + 0.2
 LIMITED = """
-import resource
+import resource, sys
 from training_db.cli import main
+sys.dont_write_bytecode = True  # what is cut off there would fail the next process
 most = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, most))
 try:

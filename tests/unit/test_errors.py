@@ -81,6 +81,13 @@ def test_an_unknown_name_lists_the_valid_ones_and_the_closest() -> None:
     )
 
 
+def test_of_very_many_valid_names_some_are_listed_and_the_closest_of_all_in_any_case() -> None:
+    error = str(errors.UnknownName("metric", "QED", [*(f"m{n}" for n in range(500)), "qed"]))
+    assert "did you mean 'qed'?" in error
+    assert error.endswith(" m79 ...")
+    assert "did you mean 'Loss'?" in str(errors.MetricNotFound("LOSS", ["Loss"]))
+
+
 def test_a_missing_run_or_objective_says_what_to_do() -> None:
     assert "training-db runs list" in str(errors.RunNotFound("r9"))
     message = str(errors.ObjectiveNotFound("r1", "QED", iter(["SA", "logP"])))
@@ -120,6 +127,7 @@ def test_the_public_names_are_pinned() -> None:
         "attach_crash_data",
         "capture_run",
         "create_wandb_context",
+        "detect_plateau",
         "get_run",
         "get_stats",
         "init_db",

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
-from uuid import uuid4
 
 import typer
 
@@ -20,11 +17,10 @@ from training_db.cli.history_options import (
     StepsOption,
     parsed_steps,
 )
-from training_db.cli.output import RunArguments, Url, one_line
+from training_db.cli.output import RunArguments, Url, one_line, said_if_not_written
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from contextlib import AbstractContextManager
+    from collections.abc import Callable
     from typing import BinaryIO
 
     from training_db.cli.export_formats import Histories
@@ -73,6 +69,8 @@ def export(
     """
     from training_db.cli.export_formats import Histories
     from training_db.database import TrainingDB
+    from training_db.report.wording import counted
+    from training_db.whole_file import opened_whole
 
     chosen = file_format or _by_name(output)
     if chosen is Format.PARQUET and output is None:
@@ -88,13 +86,10 @@ def export(
             write(histories, sys.stdout.buffer)
             sys.stdout.buffer.flush()
             return
-        try:
-            with _opened(Path(output)) as file:
-                rows = write(histories, file)
-        except OSError as error:
-            typer.echo(one_line(f"training-db: {output} was not written: {error}"), err=True)
-            raise typer.Exit(1) from None
-    typer.echo(one_line(f"wrote {rows} rows of {len(run_ids)} runs to {output}"), err=True)
+        with said_if_not_written(output), opened_whole(Path(output)) as file:
+            rows = write(histories, file)
+    what = f"{counted(rows, 'row')} of {counted(len(run_ids), 'run')}"
+    typer.echo(one_line(f"wrote {what} to {output}"), err=True)
 
 
 def _by_name(output: str | None) -> Format:
@@ -110,25 +105,3 @@ def _writer(chosen: Format) -> Callable[[Histories, BinaryIO], int]:
     if chosen is Format.JSON:
         return export_formats.write_json
     return export_formats.parquet_writer()
-
-
-def _opened(path: Path) -> AbstractContextManager[BinaryIO]:
-    """Open what is written to: a pipe or a device stays what it is."""
-    if path.exists() and not path.is_file() and not path.is_dir():
-        return path.open("wb")
-    return _complete_or_absent(path.resolve())  # a link stays, and what it leads to is replaced
-
-
-@contextmanager
-def _complete_or_absent(path: Path) -> Iterator[BinaryIO]:
-    """Yield a file that takes its name only when the block is done."""
-    unfinished = path.with_name(f".{path.name}.{uuid4().hex[:8]}.partial")
-    try:
-        with unfinished.open("xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
-    except BaseException:
-        unfinished.unlink(missing_ok=True)
-        raise

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from rich.console import Console
 
@@ -155,6 +156,17 @@ def _print_plain(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> N
 def one_line(text: str) -> str:
     """Return text that can neither break a line nor control a terminal."""
     return "".join(one if one.isprintable() else " " for one in text) or "-"
+
+
+@contextmanager
+def said_if_not_written(path: object) -> Iterator[None]:
+    """Say in a line that a file could not be written, and why, and end with exit code 1."""
+    try:
+        yield
+    except OSError as error:
+        why = error.strerror or str(error)
+        typer.echo(one_line(f"training-db: {path} was not written: {why}"), err=True)
+        raise typer.Exit(1) from None
 
 
 def cell(value: object) -> str:
