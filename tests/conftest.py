@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -62,7 +64,9 @@ def postgres(request: pytest.FixtureRequest) -> Iterator[Server]:
 
 
 @pytest.fixture(autouse=True)
-def clean_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def clean_environment(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[None]:
     """Hide the user's database and home: a test that forgets to name a place finds none."""
     home = str(tmp_path_factory.getbasetemp() / "home")
     with pytest.MonkeyPatch.context() as patch:
@@ -71,6 +75,11 @@ def clean_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
                 patch.delenv(name)
         for name in ("HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "LOCALAPPDATA"):
             patch.setenv(name, home)
+        if sys.dont_write_bytecode and hasattr(request.config, "workerinput"):
+            # Each of the processes that tests start would compile all of the package again.
+            patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+            cache = request.config.stash[_CLUSTER].folder / "bytecode"
+            patch.setenv("PYTHONPYCACHEPREFIX", str(cache))
         yield
 
 
@@ -100,17 +109,24 @@ def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(params=BACKENDS)
-def migrated_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The URL of an empty database at the newest schema, on one backend after the other."""
+@contextmanager
+def migrated_database(request: pytest.FixtureRequest, folder: Path) -> Iterator[str]:
+    """Yield the URL of an empty database at the newest schema, on the fixture's backend."""
     if request.param == "sqlite":
-        copy = tmp_path / "training.db"
+        copy = folder / "training.db"
         shutil.copy(request.getfixturevalue("migrated_file"), copy)
         yield f"sqlite:///{copy}"
     else:
         server: Server = request.getfixturevalue("postgres")
         with server.database(template=server.migrated_template(_migrate)) as url:
             yield url
+
+
+@pytest.fixture(params=BACKENDS)
+def migrated_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of an empty database at the newest schema, on one backend after the other."""
+    with migrated_database(request, tmp_path) as url:
+        yield url
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -24,9 +25,11 @@ if TYPE_CHECKING:
 LOGGING = """
 import os, signal, sys
 from training_db import TrainingDB
-recorder = TrainingDB().recorder(sys.argv[1], flush_seconds=3600)
-for step in range(int(sys.argv[2])):
-    recorder.log({"loss": 1 / (step + 1)}, step=step)
+db = TrainingDB()
+recorders = [db.recorder(run_id, flush_seconds=3600) for run_id in sys.argv[2:]]
+for step in range(int(sys.argv[1])):
+    for recorder in recorders:
+        recorder.log({"loss": 1 / (step + 1)}, step=step)
 os.kill(os.getpid(), signal.SIGKILL)
 """
 
@@ -38,9 +41,23 @@ def folder(spool_dir: Path, db: TrainingDB, monkeypatch: pytest.MonkeyPatch) -> 
     return spool_dir
 
 
-def leave(run_id: str, rows: int) -> None:
-    """Log rows in a process that is killed before it sends them."""
-    subprocess.run([sys.executable, "-c", LOGGING, run_id, str(rows)], env=os.environ, check=False)
+@pytest.fixture
+def folder_alone(
+    spool_dir: Path, tmp_path: Path, migrated_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """The same for what only the files of spools have to do with, whatever the database is."""
+    copy = tmp_path / "training.db"
+    copy.write_bytes(migrated_file.read_bytes())
+    monkeypatch.setenv("TRAINING_DB_PATH", str(copy))
+    return spool_dir
+
+
+def leave(rows: int, *run_ids: str) -> None:
+    """Log rows to runs in a process that is killed before it sends them."""
+    done = subprocess.run(
+        [sys.executable, "-c", LOGGING, str(rows), *run_ids], env=os.environ, check=False
+    )
+    assert done.returncode == -signal.SIGKILL
 
 
 @pytest.mark.usefixtures("folder")
@@ -56,7 +73,7 @@ def test_without_spools_there_is_nothing_to_do(cli: Cli) -> None:
 
 
 def test_what_was_left_is_listed_and_sent(cli: Cli, db: TrainingDB, folder: Path) -> None:
-    leave("killed", 20)
+    leave(20, "killed")
     (found,) = answered(cli("spool", "status", "--json"))
     assert (found["run_id"], found["state"], found["rows"]) == ("killed", "waiting", 20)
     assert found["file"] == str(next(folder.glob("*.spool")))
@@ -77,7 +94,7 @@ def test_what_was_left_is_listed_and_sent(cli: Cli, db: TrainingDB, folder: Path
 def test_what_another_database_should_have_stays(
     cli: Cli, folder: Path, tmp_path: Path, migrated_file: Path
 ) -> None:
-    leave("killed", 5)
+    leave(5, "killed")
     elsewhere = tmp_path / "elsewhere.db"
     elsewhere.write_bytes(migrated_file.read_bytes())
     answer = cli("spool", "sync", "--url", str(elsewhere))
@@ -88,7 +105,7 @@ def test_what_another_database_should_have_stays(
 def test_a_damaged_spool_is_named_and_the_others_are_sent(
     cli: Cli, db: TrainingDB, folder: Path
 ) -> None:
-    leave("killed", 5)
+    leave(5, "killed")
     (folder / "damaged-1.spool").write_bytes(b"no database at all" * 100)
     answer = cli("spool", "sync")
     assert answer.code == 1
@@ -103,16 +120,14 @@ def test_a_damaged_spool_is_named_and_the_others_are_sent(
     assert list(folder.iterdir()) == []
 
 
-@pytest.mark.usefixtures("db")
-def test_spools_are_dropped_by_name_or_all(cli: Cli, folder: Path) -> None:
-    for run_id in ("a", "b", "c"):
-        leave(run_id, 3)
-    first = next(folder.glob("a-*.spool"))
+def test_spools_are_dropped_by_name_or_all(cli: Cli, folder_alone: Path) -> None:
+    leave(3, "a", "b", "c")
+    first = next(folder_alone.glob("a-*.spool"))
     assert "dropped" in cli("spool", "drop", str(first), "--yes").out
     left = {one["run_id"] for one in answered(cli("spool", "status", "--json"))}
     assert left == {"b", "c"}
     assert len(answered(cli("spool", "drop", "--all", "--yes", "--json"))) == 2
-    assert not list(folder.glob("*.spool"))
+    assert not list(folder_alone.glob("*.spool"))
 
 
 def test_a_spool_in_use_stays(db: TrainingDB, folder: Path) -> None:
@@ -147,7 +162,7 @@ def test_bad_usage_is_said(cli: Cli, arguments: list[str], named: str) -> None:
 def test_a_database_that_cannot_take_it_ends_a_sync_and_nothing_is_lost(
     cli: Cli, db: TrainingDB
 ) -> None:
-    leave("killed", 5)
+    leave(5, "killed")
     with db.engine.begin() as connection:
         connection.execute(text("DELETE FROM training_db_version"))
     answer = cli("spool", "sync")
@@ -158,9 +173,9 @@ def test_a_database_that_cannot_take_it_ends_a_sync_and_nothing_is_lost(
 
 
 @pytest.mark.parametrize(("typed", "is_left"), [("n\n", True), ("y\n", False)], ids=["no", "yes"])
-def test_on_a_terminal_dropping_asks_first(folder: Path, typed: str, is_left: bool) -> None:
-    leave("killed", 5)
+def test_on_a_terminal_dropping_asks_first(folder_alone: Path, typed: str, is_left: bool) -> None:
+    leave(5, "killed")
     answer = on_terminal("spool", "drop", "--all", typed=typed)
     assert "Delete all spools" in answer.err
     assert answer.code == int(is_left)
-    assert bool(list(folder.glob("*.spool"))) == is_left
+    assert bool(list(folder_alone.glob("*.spool"))) == is_left

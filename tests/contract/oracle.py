@@ -8,6 +8,7 @@ import re
 from functools import reduce
 from typing import Any
 
+from training_db.models import training_runs
 from training_db.repository.filters import (
     Among,
     And,
@@ -70,9 +71,10 @@ def matches(tree: Filter, run: dict[str, Any], *, negated: bool = False) -> bool
             return combine(matches(part, run, negated=negated) for part in parts)
         case Compare(field, symbol, value):
             symbol = OPPOSITE[symbol] if negated else symbol
+            value = as_compared(field, value)
             return any(compare(found, symbol, value) for found in values(field, run))
-        case Among(field, wanted):
-            found = values(field, run)
+        case Among(field, given):
+            found, wanted = values(field, run), tuple(as_compared(field, one) for one in given)
             if tree.negated == negated:
                 return any(compare(one, "=", value) for one in found for value in wanted)
             return any(differs(one, wanted) for one in found)
@@ -85,6 +87,21 @@ def matches(tree: Filter, run: dict[str, Any], *, negated: bool = False) -> bool
             there = any(is_tag or one is not None for one in values(field, run))
             return there == (tree.negated != negated)
     raise AssertionError(tree)
+
+
+def as_compared(field: Field, value: Any) -> Any:
+    """Return an integer as the float it is compared as, where the field holds floats."""
+    is_float = isinstance(field, (ObjectiveField, MetricField)) or (
+        isinstance(field, ColumnField)
+        and field.name in training_runs.c
+        and training_runs.c[field.name].type.python_type is float
+    )
+    if not is_float or isinstance(value, bool) or not isinstance(value, int):
+        return value
+    try:
+        return float(value)
+    except OverflowError:  # beyond every float there is, but no infinity to be asked for
+        return value
 
 
 def values(field: Field, run: dict[str, Any]) -> list[Any]:

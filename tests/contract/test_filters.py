@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from tests.conftest import BACKENDS, migrated_database
+from training_db import TrainingDB
 from training_db.errors import InvalidValue, UnknownName
 from training_db.repository.filters import ColumnField, Like
 from training_db.repository.thresholds import from_thresholds
 
 if TYPE_CHECKING:
-    from training_db import TrainingDB
+    from collections.abc import Iterator
 
 RUNS: list[dict[str, Any]] = [
     {
@@ -35,8 +37,18 @@ RUNS: list[dict[str, Any]] = [
 ]  # fmt: skip
 
 
-@pytest.fixture
-def filled(db: TrainingDB) -> TrainingDB:
+@pytest.fixture(scope="module", params=BACKENDS)
+def filled(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[TrainingDB]:
+    """A database that the tests only read."""
+    folder = tmp_path_factory.mktemp("filled")
+    with migrated_database(request, folder) as url, TrainingDB(url) as db:
+        fill(db)
+        yield db
+
+
+def fill(db: TrainingDB) -> None:
     db.runs.insert_many(RUNS)
     for name, mean in (("QED", 0.7), ("SA", 2.0)):
         db.objectives.insert("a", name, raw_mean=mean, raw_std=0.1)
@@ -50,7 +62,6 @@ def filled(db: TrainingDB) -> TrainingDB:
     db.tags.add("a", "paper", "figure 1")
     db.tags.add("b", "paper", "figure 2")
     db.tags.add("c", "my word")
-    return db
 
 
 def found(db: TrainingDB, filters: Any) -> str:

@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import event, text
 
+from tests.conftest import BACKENDS, migrated_database
+from training_db import TrainingDB
+
 if TYPE_CHECKING:
-    from training_db import TrainingDB
+    from collections.abc import Iterator
 
 
 @pytest.fixture(scope="module")
@@ -23,12 +26,22 @@ def runs() -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-@pytest.fixture
-def filled(db: TrainingDB, runs: list[dict[str, Any]]) -> TrainingDB:
+@pytest.fixture(scope="module", params=BACKENDS)
+def filled(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory,
+    runs: list[dict[str, Any]],
+) -> Iterator[TrainingDB]:  # fmt: skip
+    """A database that the tests only read."""
+    folder = tmp_path_factory.mktemp("filled")
+    with migrated_database(request, folder) as url, TrainingDB(url) as db:
+        fill(db, runs)
+        yield db
+
+
+def fill(db: TrainingDB, runs: list[dict[str, Any]]) -> None:
     db.runs.insert_many(runs)
     with db.engine.begin() as connection:
         connection.execute(text("ANALYZE"))
-    return db
 
 
 def plan(db: TrainingDB, filters: Any, order_by: str = "created_at DESC") -> str:
@@ -92,13 +105,25 @@ def test_an_objective_threshold_uses_the_index_on_name_and_mean(
     assert "ix_run_objectives_objective_name" in plan(filled, filters)
 
 
-@pytest.fixture
-def measured(filled: TrainingDB) -> TrainingDB:
-    """Three metrics of each run, of which the last value lies above the least by a half."""
+@pytest.fixture(scope="module", params=BACKENDS)
+def measured(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory,
+    runs: list[dict[str, Any]],
+) -> Iterator[TrainingDB]:  # fmt: skip
+    """The same with metrics, which the tests only read, too."""
+    folder = tmp_path_factory.mktemp("measured")
+    with migrated_database(request, folder) as url, TrainingDB(url) as db:
+        fill(db, runs)
+        measure(db)
+        yield db
+
+
+def measure(db: TrainingDB) -> None:
+    """Give each run three metrics, of which the last value lies above the least by a half."""
     columns = "(run_number, metric_id, count, non_finite_count, other_count, " + ", ".join(
         f"{name}, {name}_step" for name in ("first", "last", "min", "max")
     )
-    with filled.engine.begin() as connection:
+    with db.engine.begin() as connection:
         for number, name in enumerate(("loss", "acc", "lr")):
             connection.execute(
                 text("INSERT INTO metric_names (id, name) VALUES (:id, :name)"),
@@ -114,9 +139,8 @@ def measured(filled: TrainingDB) -> TrainingDB:
         connection.execute(
             text("INSERT INTO run_tags SELECT number, 'keep', NULL FROM training_runs LIMIT 9")
         )
-    with filled.engine.begin() as connection:
+    with db.engine.begin() as connection:
         connection.execute(text("ANALYZE"))
-    return filled
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ def main(orders: str) -> None:
     log(training)
     say(rows=training.logged)
     sys.stdin.readline()
+    sys.dont_write_bytecode = True  # what is cut off there would fail the next process
     _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
     largest = max(path.stat().st_size for path in spool_files())
     resource.setrlimit(resource.RLIMIT_FSIZE, (largest, most))
