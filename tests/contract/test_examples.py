@@ -60,7 +60,13 @@ def test_molecules_logs_each_step_of_a_run_that_ends_as_completed(migrated_url: 
         assert len(history) > 100
         assert history["loss"].x.tolist() == list(range(8))
         assert run["final_loss"] == history["loss"].values[-1]
-        assert len(db.scaffolds.query(run["run_id"])) > 1
+        scaffolds = db.scaffolds.query(run["run_id"])
+        assert len(scaffolds) > 1
+        # The raw scores, ranked by the directions that the run has stored.
+        ranks = db.analysis.scaffold_pareto(run_id=run["run_id"], save=False).ranks
+        assert {one["scaffold_id"]: one["pareto_rank"] for one in scaffolds} == {
+            scaffold: rank for (_, scaffold), rank in ranks.items()
+        }
 
 
 def test_molecules_that_are_interrupted_end_as_failed_and_keep_their_steps(

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 from sqlalchemy import text
 
 from training_db import TrainingDB
 from training_db.db.version import HEAD
 from training_db.errors import SchemaError, SchemaMissing, SchemaNewer, SchemaOutdated
+from training_db.repository.scaffold_ranks import ScaffoldScores
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+SCORES = ScaffoldScores(np.array([1]), (("r1", "indole"),), np.array([[0.5]]))
 CALLS: dict[str, Any] = {
     "runs.insert": lambda db: db.runs.insert("r1"),
     "runs.insert_many": lambda db: db.runs.insert_many([{"run_id": "r1"}]),
@@ -25,6 +28,7 @@ CALLS: dict[str, Any] = {
     "runs.query": lambda db: db.runs.query(),
     "runs.page": lambda db: db.runs.page(),
     "runs.iterate": lambda db: list(db.runs.iterate()),
+    "runs.ids": lambda db: db.runs.ids(),
     "runs.count": lambda db: db.runs.count(),
     "runs.ensure": lambda db: db.runs.ensure("r1"),
     "runs.beat": lambda db: db.runs.beat("r1"),
@@ -36,6 +40,7 @@ CALLS: dict[str, Any] = {
     "runs.with_wandb_id": lambda db: db.runs.with_wandb_id("3ojed7lz"),
     "metrics.best": lambda db: db.metrics.best("loss"),
     "metrics.of": lambda db: db.metrics.of("r1"),
+    "metrics.runs_with": lambda db: db.metrics.runs_with("loss"),
     "metrics.names": lambda db: db.metrics.names(),
     "events.add": lambda db: db.events.add("r1", "note", "it began"),
     "events.list": lambda db: db.events.list("r1"),
@@ -50,10 +55,23 @@ CALLS: dict[str, Any] = {
     "objectives.update_from_summary": lambda db: db.objectives.update_from_summary("r1", {}),
     "objectives.of_run": lambda db: db.objectives.of_run("r1"),
     "objectives.query": lambda db: db.objectives.query(),
+    "objectives.directions": lambda db: db.objectives.directions(),
+    "objectives.score_field": lambda db: db.objectives.score_field("QED"),
+    "objectives.scores": lambda db: db.objectives.scores(["QED"]),
     "scaffolds.insert": lambda db: db.scaffolds.insert("r1", []),
     "scaffolds.query": lambda db: db.scaffolds.query(),
+    "scaffolds.directions": lambda db: db.scaffolds.directions(),
+    "scaffolds.scores": lambda db: db.scaffolds.scores(["QED"]),
+    "scaffolds.set_pareto_ranks": lambda db: db.scaffolds.set_pareto_ranks(SCORES, [1]),
     "statistics.overview": lambda db: db.statistics.overview(),
     "statistics.by_method": lambda db: db.statistics.by_method(),
+    "statistics.counts": lambda db: db.statistics.counts("host"),
+    "statistics.members": lambda db: db.statistics.members("host"),
+    "statistics.objective_values": lambda db: db.statistics.objective_values("host"),
+    "statistics.metric_values": lambda db: db.statistics.metric_values("host", "loss"),
+    "statistics.endings": lambda db: db.statistics.endings("host"),
+    "statistics.lengths": lambda db: db.statistics.lengths("host"),
+    "statistics.without_blog_post": lambda db: db.statistics.without_blog_post(),
     "transaction": lambda db: db.transaction().__enter__(),
 }
 

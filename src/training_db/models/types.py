@@ -1,31 +1,24 @@
 """Column types and expressions that mean the same on SQLite and on PostgreSQL.
 
-With :mod:`training_db.db.engine`, this is the only place that knows the two apart.
+With :mod:`training_db.models.conditions` and :mod:`training_db.db.engine`, this is the only place
+that knows the two apart.
 """
 
 from __future__ import annotations
 
-import json
 import math
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+import orjson
 from sqlalchemy import (
     BigInteger,
     Boolean,
     DateTime,
     Double,
+    Float,
     Integer,
     Text,
-    and_,
-    case,
-    cast,
-    false,
-    func,
-    literal,
-    not_,
-    or_,
 )
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.elements import ColumnElement
@@ -37,13 +30,12 @@ from training_db.errors import InvalidValue
 from training_db.timestamps import format_timestamp, parse_timestamp
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from sqlalchemy import Dialect
     from sqlalchemy.sql.compiler import SQLCompiler
 
     Processor = Callable[[Any], Any] | None
-    JSONScalar = bool | int | float | str
 
 # Code-point order everywhere: a server's locale must not change which runs `name > 'a'` finds.
 PlainText = Text().with_variant(Text(collation="C"), "postgresql")
@@ -182,6 +174,36 @@ def _next_run_number(element: next_run_number, compiler: SQLCompiler, **kw: Any)
     return "nextval('training_runs_number_seq'::regclass)"
 
 
+class _List(TypeDecorator[list[Any]]):
+    impl = Text
+    cache_ok = True
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Processor:
+        del coltype
+        return orjson.loads if dialect.name == "sqlite" else None
+
+
+class gathered(FunctionElement[Any]):  # noqa: N801 - it stands in SQL like a function's name
+    """All values of a group as a list: 100,000 rows take longer on the way than to be found."""
+
+    type = _List()
+    inherit_cache = True
+
+
+@compiles(gathered, "sqlite")
+def _gathered_sqlite(element: gathered, compiler: SQLCompiler, **kw: Any) -> str:
+    (column,) = element.clauses
+    name = compiler.process(column, **kw)
+    if isinstance(column.type, Float):  # quote keeps every digit, as JSON there does not
+        return f"('[' || group_concat(quote({name})) || ']')"
+    return f"json_group_array({name})"
+
+
+@compiles(gathered)
+def _gathered(element: gathered, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"array_agg({compiler.process(element.clauses, **kw)})"
+
+
 class by_backend(ColumnElement[bool]):  # noqa: N801 - it stands in SQL like a function's name
     """A condition written twice, of which each backend gets its own."""
 
@@ -200,144 +222,3 @@ class by_backend(ColumnElement[bool]):  # noqa: N801 - it stands in SQL like a f
 @compiles(by_backend)
 def _by_backend(element: by_backend, compiler: SQLCompiler, **kw: Any) -> str:
     return compiler.process(getattr(element, compiler.dialect.name), **kw)
-
-
-def text_like(column: ColumnElement[Any], pattern: str, *, negated: bool) -> ColumnElement[bool]:
-    r"""Match text against a pattern, upper and lower case told apart.
-
-    Args:
-        column: The text.
-        pattern: ``%`` stands for any characters, ``_`` for one, and ``\`` takes the next as it is.
-        negated: Whether to ask for what does not match.
-    """
-    return by_backend(
-        sqlite=_glob(column, pattern, negated=negated),
-        postgresql=column.not_like(pattern) if negated else column.like(pattern),
-    )
-
-
-@dataclass(frozen=True)
-class JSONPath:
-    """The place of a value inside a column of JSON text.
-
-    Each condition is true where it holds, and not true where the value is missing, not finite, or
-    of another JSON type than what it is compared with.
-
-    Args:
-        text: The column with the JSON text, which SQLite reads.
-        document: The same as JSONB, which PostgreSQL alone has.
-        keys: The keys from the top of the document down to the value.
-    """
-
-    text: ColumnElement[Any]
-    document: ColumnElement[Any]
-    keys: tuple[str, ...]
-
-    def compare(self, operator: str, value: JSONScalar) -> ColumnElement[bool]:
-        """Compare with a value by one of ``= != < <= > >=``."""
-        kind, stored_types = _JSON_TYPES[type(value)]
-        stored_type, stored = self._on_sqlite()
-        symbol = json.dumps(value, ensure_ascii=False)
-        # The literal goes through SQLite's own number parser too: equal texts, equal numbers.
-        given: ColumnElement[Any] = func.json_extract(symbol, "$")
-        if operator in ("=", "!=") and isinstance(value, int) and not SMALLEST <= value <= LARGEST:
-            # That parser makes floats of such integers; their digits tell them apart.
-            stored, given = func.training_db_lookup(self.text, json.dumps(self.keys)), _text(symbol)
-        on_sqlite = and_(
-            stored_type.in_(stored_types), stored.op(operator, is_comparison=True)(given)
-        )
-        on_postgresql = self._where(f'@.type() == "{kind}" && @ {operator} {symbol}')
-        if operator == "=":  # containment is what the GIN index answers
-            nested = cast(_text(_nested(self.keys, symbol)), JSONB)
-            on_postgresql = self.document.op("@>", is_comparison=True)(nested)
-        return by_backend(sqlite=on_sqlite, postgresql=on_postgresql)
-
-    def differs(self, values: Iterable[JSONScalar]) -> ColumnElement[bool]:
-        """Ask for another value than these, of one of their types."""
-        by_type: dict[str, list[ColumnElement[bool]]] = {}
-        for value in values:
-            by_type.setdefault(_JSON_TYPES[type(value)][0], []).append(self.compare("!=", value))
-        return or_(false(), *(and_(*differs) for differs in by_type.values()))
-
-    def like(self, pattern: str, *, negated: bool) -> ColumnElement[bool]:
-        """Match a text against a pattern, as :func:`text_like` does."""
-        stored_type, stored = self._on_sqlite()
-        text = func.jsonb_path_query_first(
-            self.document,
-            cast(_text(f'strict {_jsonpath(self.keys)} ? (@.type() == "string")'), JSONPATH),
-            cast(_text("{}"), JSONB),
-            True,  # a missing key is no error
-        ).op("#>>")(cast(_text("{}"), TEXT_ARRAY))
-        return by_backend(
-            sqlite=and_(stored_type == "text", _glob(stored, pattern, negated=negated)),
-            postgresql=text.not_like(pattern) if negated else text.like(pattern),
-        )
-
-    def missing(self, *, negated: bool) -> ColumnElement[bool]:
-        """Ask whether there is no such key, or null at it."""
-        stored_type, _ = self._on_sqlite()
-        there = self._where('@.type() != "null"')
-        absent = func.coalesce(stored_type, "null") == "null"
-        return by_backend(
-            sqlite=not_(absent) if negated else absent,
-            postgresql=there.is_(True) if negated else there.is_not(True),
-        )
-
-    def _where(self, test: str) -> ColumnElement[bool]:
-        path = f"strict {_jsonpath(self.keys)} ? ({test})"
-        return self.document.op("@?", is_comparison=True)(cast(_text(path), JSONPATH))
-
-    def _on_sqlite(self) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
-        """Return the JSON type and the value."""
-        if not all(_is_plain(key) for key in self.keys):
-            # SQLite compares such keys as they are escaped, which differs from text to text.
-            node = func.training_db_lookup(self.text, json.dumps(self.keys))
-            return func.json_type(node), func.json_extract(node, "$")
-        path = "$" + "".join(f'."{key}"' for key in self.keys)
-        # json_extract fails on text that is no JSON, as old rows may hold.
-        valid = case(
-            (func.json_valid(self.text) == 1, self.text),
-            else_=func.training_db_document(self.text),
-        )
-        return func.json_type(valid, path), func.json_extract(valid, path)
-
-
-_JSON_TYPES = {
-    bool: ("boolean", ("true", "false")),
-    int: ("number", ("integer", "real")),
-    float: ("number", ("integer", "real")),
-    str: ("string", ("text",)),
-}
-
-
-def _text(value: str) -> ColumnElement[str]:
-    # A bare parameter would take the type it is cast to.
-    return literal(value, Text)
-
-
-def _is_plain(key: str) -> bool:
-    return key.isascii() and key.isprintable() and bool(key) and not {'"', "\\"} & set(key)
-
-
-def _jsonpath(keys: tuple[str, ...]) -> str:
-    return "$" + "".join(f".{json.dumps(key, ensure_ascii=False)}" for key in keys)
-
-
-def _nested(keys: tuple[str, ...], symbol: str) -> str:
-    opening = "".join(f"{{{json.dumps(key, ensure_ascii=False)}:" for key in keys)
-    return opening + symbol + "}" * len(keys)
-
-
-def _glob(text: ColumnElement[Any], pattern: str, *, negated: bool) -> ColumnElement[bool]:
-    """Match by GLOB, which is SQLite's LIKE that tells upper from lower case."""
-    wildcards = {"%": "*", "_": "?"}
-    plain = {"*": "[*]", "?": "[?]", "[": "[[]"}
-    parts, characters = [], iter(pattern)
-    for character in characters:
-        if character == "\\":
-            character = next(characters, "\\")  # noqa: PLW2901 - the one that is taken as it is
-            parts.append(plain.get(character, character))
-        else:
-            parts.append(wildcards.get(character) or plain.get(character, character))
-    operator = "NOT GLOB" if negated else "GLOB"
-    return text.op(operator, is_comparison=True)("".join(parts))

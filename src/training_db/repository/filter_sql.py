@@ -16,8 +16,9 @@ from sqlalchemy import and_, false, or_, select
 from training_db.documents import check_text, stored_key
 from training_db.errors import FilterSyntaxError, InvalidValue, UnknownName
 from training_db.models import run_metrics, training_runs
+from training_db.models.conditions import JSONPath, text_like
 from training_db.models.run import DOCUMENTS
-from training_db.models.types import JSONPath, by_backend, text_like
+from training_db.models.types import by_backend
 from training_db.repository.filter_rows import (
     Passes,
     RowField,
@@ -141,7 +142,7 @@ def _check_depth(tree: Filter, depth: int = 0) -> None:
 
 def _compare(field: Field, operator: str, value: Any, passes: Passes) -> Condition:
     if isinstance(field, DocumentField):
-        return or_(*(_json_compare(path, operator, value) for path in _paths(field)))
+        return or_(*(_json_compare(path, operator, value) for path in document_paths(field)))
     if isinstance(field, RowField):
         test = comparer(field)
         return passes(passing(field, lambda column: test(column, operator, value)))
@@ -153,8 +154,8 @@ def _among(field: Field, values: tuple[Any, ...], passes: Passes, *, negated: bo
     if isinstance(field, DocumentField):
         if negated:
             scalars = [scalar(value) for value in values]
-            return or_(false(), *(path.differs(scalars) for path in _paths(field)))
-        equals = (_json_compare(path, "=", one) for path in _paths(field) for one in values)
+            return or_(false(), *(path.differs(scalars) for path in document_paths(field)))
+        equals = (_json_compare(path, "=", one) for path in document_paths(field) for one in values)
         return joined(equals, every=False)
     if isinstance(field, RowField):
         return passes(passing(field, partial(each, comparer(field), values, negated)))
@@ -173,7 +174,7 @@ def _comparer(field: ColumnField) -> tuple[Any, Comparer]:
 
 def _like(field: Field, pattern: str, passes: Passes, *, negated: bool) -> Condition:
     if isinstance(field, DocumentField):
-        return or_(*(path.like(pattern, negated=negated) for path in _paths(field)))
+        return or_(*(path.like(pattern, negated=negated) for path in document_paths(field)))
     if isinstance(field, TagField):
         return passes(passing(field, lambda text: text_like(text, pattern, negated=negated)))
     if isinstance(field, ColumnField) and field.name != "history_json":
@@ -186,7 +187,7 @@ def _like(field: Field, pattern: str, passes: Passes, *, negated: bool) -> Condi
 def _missing(field: Field, passes: Passes, *, negated: bool) -> Condition:
     if isinstance(field, DocumentField):
         combine = or_ if negated else and_
-        return combine(*(path.missing(negated=negated) for path in _paths(field)))
+        return combine(*(path.missing(negated=negated) for path in document_paths(field)))
     if isinstance(field, RowField) or field.name == "history_json":
         there = passes(present(field)) if isinstance(field, RowField) else _has_history()
         return there if negated else ~there
@@ -209,7 +210,8 @@ def _json_compare(path: JSONPath, operator: str, value: Any) -> Condition:
     return path.compare(operator, scalar(value))
 
 
-def _paths(field: DocumentField) -> list[JSONPath]:
+def document_paths(field: DocumentField) -> list[JSONPath]:
+    """Return the places where the value of a field may stand, best first."""
     column = training_runs.c[field.column]
     document = training_runs.c[DOCUMENTS[field.column]]
     for path in field.paths:

@@ -119,6 +119,33 @@ class MetricRepository(Repository):
             rows = connection.execute(statement.where(_METRIC.run_number == number))
             return as_dicts(rows, dict)
 
+    def runs_with(self, metric: str, filters: Any = None) -> list[str]:
+        """Return the ids of the runs that have a metric, in the order of their numbers.
+
+        Args:
+            metric: The metric's name.
+            filters: Of which runs, as for ``db.runs.query``.
+
+        Raises:
+            MetricNotFound: No run has such a metric.
+            InvalidInput: A filter that cannot be used.
+
+        Example:
+            >>> db = getfixture("example_db")
+            >>> _ = db.runs.insert("r3"), db.history.append("r3", {"entropy": [1.0, 0.5]})
+            >>> db.metrics.runs_with("entropy")
+            ['r3']
+        """
+        statement = (
+            select(training_runs.c.run_id)
+            .join_from(run_metrics, training_runs, _METRIC.run_number == training_runs.c.number)
+            .where(condition(as_filter(filters)))
+            .order_by(_METRIC.run_number)
+        )
+        with self._transactions(writes=False) as connection:
+            of_metric = statement.where(_METRIC.metric_id == metric_id(connection, metric))
+            return list(connection.execute(of_metric).scalars())
+
     def names(self, prefix: str = "") -> list[str]:
         """Return the names of the metrics that runs have, in order.
 

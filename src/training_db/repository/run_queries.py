@@ -254,6 +254,24 @@ class RunQueries(Repository):
             if after is None:
                 return
 
+    def ids(self, filters: Mapping[str, Any] | str | Filter | None = None) -> list[str]:
+        """Return the ids of all runs that match, in the order of their numbers.
+
+        Args:
+            filters: As for :meth:`query`.
+
+        Example:
+            >>> db = getfixture("example_db")
+            >>> _ = db.runs.insert("r9", status="failed"), db.runs.insert("r2")
+            >>> db.runs.ids(), db.runs.ids("status = 'failed'")
+            (['r9', 'r2'], ['r9'])
+        """
+        tree = as_filter(filters)
+        with self._transactions(writes=False) as connection:
+            short = condition(tree, few=finds_few(connection, tree))
+            found = connection.execute(select(_RUN.run_id).where(short).order_by(_RUN.number))
+            return list(found.scalars())
+
     def count(self, filters: Mapping[str, Any] | str | Filter | None = None) -> int:
         """Return how many runs match."""
         tree = as_filter(filters)

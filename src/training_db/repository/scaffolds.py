@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
 from training_db.db.engine import upsert
 from training_db.errors import InvalidValue
-from training_db.models import run_scaffolds, training_runs
+from training_db.models import run_objectives, run_scaffolds, training_runs
 from training_db.repository.base import (
     Repository,
     as_dicts,
@@ -21,8 +21,24 @@ from training_db.repository.base import (
 from training_db.repository.filter_sql import condition
 from training_db.repository.filters import as_filter
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+    from sqlalchemy import Connection
+
+    from training_db.repository.filter_values import Condition
+    from training_db.repository.scaffold_ranks import ScaffoldScores
+
 _SHOWN = select(*shown_columns(run_scaffolds, without=["id"]))
 _KEY = ("run_id", "scaffold_id")
+_DIRECTIONS = (
+    select(training_runs.c.run_id, run_objectives.c.objective_name, run_objectives.c.direction)
+    .outerjoin_from(training_runs, run_objectives)
+    .where(training_runs.c.run_id.in_(select(run_scaffolds.c.run_id)))
+    .order_by(training_runs.c.number, run_objectives.c.objective_name)
+)
 
 
 class ScaffoldRepository(Repository):
@@ -114,6 +130,108 @@ class ScaffoldRepository(Repository):
             if not rows and run_id is not None:
                 require_run(connection, run_id)
         return rows
+
+    def scores(
+        self, names: Sequence[str], *, run_id: str | None = None, filters: Any = None
+    ) -> ScaffoldScores:
+        """Return what scaffolds scored on some objectives, as one table.
+
+        Args:
+            names: The objectives.
+            run_id: Of this run only.
+            filters: Of which runs, as for ``db.runs.query``, where none is named.
+
+        Returns:
+            A row for each scaffold, by the runs' numbers and the scaffolds' ids; NaN where one
+            has no such score.
+
+        Raises:
+            RunNotFound: There is no such run.
+            InvalidInput: A filter that cannot be used, or both a run and a filter.
+
+        Example:
+            >>> db = getfixture("example_db")
+            >>> _ = db.runs.insert("r1")
+            >>> _ = db.scaffolds.insert("r1", {"benzene": {"QED": 0.4}, "indole": {"SA": 2}})
+            >>> db.scaffolds.scores(["QED", "SA"]).values.tolist()
+            [[0.4, nan], [nan, 2.0]]
+        """
+        from training_db.repository.scaffold_ranks import scaffold_scores  # it loads numpy
+
+        with self._transactions(writes=False) as connection:
+            return scaffold_scores(connection, names, _of_which(connection, run_id, filters))
+
+    def directions(
+        self, *, run_id: str | None = None, filters: Any = None
+    ) -> dict[str, dict[str, str]]:
+        """Return for each run that has scaffolds which way it calls each objective better.
+
+        Args:
+            run_id: For this run only.
+            filters: For which runs, as for ``db.runs.query``, where none is named.
+
+        Returns:
+            Run ids, by the runs' numbers, and for each its objectives that have a direction, as
+            it is stored.
+
+        Raises:
+            RunNotFound: There is no such run.
+            InvalidInput: A filter that cannot be used.
+
+        Example:
+            >>> db = getfixture("example_db")
+            >>> _ = db.runs.insert("r1", config={"objectives": ["SA_minimize"]})
+            >>> _ = db.scaffolds.insert("r1", {"benzene": {"SA": 1.5}})
+            >>> db.scaffolds.directions()
+            {'r1': {'SA': 'minimize'}}
+        """
+        with self._transactions(writes=False) as connection:
+            which = _of_which(connection, run_id, filters)
+            rows = connection.execute(_DIRECTIONS.where(which)).all()
+        found: dict[str, dict[str, str]] = {}
+        for run, name, direction in rows:
+            objectives = found.setdefault(run, {})
+            if direction is not None:
+                objectives[name] = direction
+        return found
+
+    def set_pareto_ranks(
+        self, scores: ScaffoldScores, ranks: Sequence[int] | NDArray[np.int64]
+    ) -> int:
+        """Set the Pareto rank of many scaffolds at once.
+
+        Args:
+            scores: What :meth:`scores` returned; scaffolds that are gone since stay gone.
+            ranks: A rank for each of its rows; 0 for none, which is stored as NULL.
+
+        Returns:
+            How many have another rank now than before.
+
+        Raises:
+            InvalidValue: There are not as many ranks as scaffolds, or one is negative.
+
+        Example:
+            >>> db = getfixture("example_db")
+            >>> _ = db.runs.insert("r1")
+            >>> _ = db.scaffolds.insert("r1", {"benzene": {"QED": 0.4}, "indole": {}})
+            >>> db.scaffolds.set_pareto_ranks(db.scaffolds.scores(["QED"]), [1, 0])
+            1
+            >>> [row["scaffold_id"] for row in db.scaffolds.query("r1", max_pareto_rank=1)]
+            ['benzene']
+        """
+        from training_db.repository.scaffold_ranks import write_ranks
+
+        with self._transactions(writes=True) as connection:
+            return write_ranks(connection, scores, ranks)
+
+
+def _of_which(connection: Connection, run_id: str | None, filters: Any) -> Condition:
+    if run_id is None:
+        return condition(as_filter(filters))
+    if filters is not None:
+        raise InvalidValue(f"both the run {run_id!r} and a filter are given; pass one of them")
+    require_run(connection, run_id)
+    return training_runs.c.run_id == run_id
 
 
 def _listed(

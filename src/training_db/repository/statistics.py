@@ -9,15 +9,16 @@ from sqlalchemy import Double, Numeric, and_, case, cast, func, select, type_coe
 
 from training_db.models import RunStatus, run_objectives, run_scaffolds, training_runs
 from training_db.models.types import Timestamp
-from training_db.repository.base import Repository
 from training_db.repository.filter_sql import condition
 from training_db.repository.filters import SECONDS_AN_HOUR, Filter, as_filter
+from training_db.repository.group_endings import EndingQueries
+from training_db.repository.group_queries import GroupQueries
 
 _RUN = training_runs.c
 _OBJECTIVE = run_objectives.c
 
 
-class StatisticsRepository(Repository):
+class StatisticsRepository(GroupQueries, EndingQueries):
     """Figures over a database's runs, as ``db.statistics``."""
 
     def overview(self, filters: Any = None) -> dict[str, Any]:
