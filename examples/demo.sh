@@ -21,3 +21,7 @@ show "training-db runs best objectives/QED_maximize/raw_mean --mode max --limit 
 show "training-db history show 1 loss grad_norm entropy --limit 5"
 show "training-db history search grad_norm --above 0.2 --limit 5"
 show "training-db stats"
+show "training-db history plot 1 loss entropy --smooth 0.9"
+show "training-db analyze groups gradient_method --objective QED --objective SA"
+show "training-db analyze pareto QED:max SA:min"
+show "training-db report --kind project -o demo.html"

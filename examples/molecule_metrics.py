@@ -51,6 +51,11 @@ class Batch:
         nothing = np.zeros(len(OBJECTIVES))
         return np.stack([assess(one).normalized if one else nothing for one in self.smiles])
 
+    def raw_scores(self) -> Array:
+        """Return the raw scores, shape (molecules, objectives); NaN for the invalid."""
+        nothing = np.full(len(OBJECTIVES), np.nan)
+        return np.stack([assess(one).raw if one else nothing for one in self.smiles])
+
     def assessments(self) -> list[Assessment]:
         """Return what is known of each valid molecule."""
         return [assess(one) for one in self.smiles if one]

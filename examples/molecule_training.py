@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
+# Which way the raw values are better: 1 for more, -1 for less.
+_SIGNS = np.array([1.0 if one.direction == "maximize" else -1.0 for one in OBJECTIVES])
+
 
 class Adam:
     """Kingma and Ba, "Adam: A Method for Stochastic Optimization", ICLR 2015.
@@ -86,6 +89,7 @@ class Trainer:
         self._optimizer = Adam(len(self._policy.parameters), **settings)
         self._objective_weights = np.array([one["weight"] for one in config["objectives"]])
         self._expected: Array | None = None
+        self._raw_means: Array | None = None
         self._seen: set[str] = set()
         self._started = time.perf_counter()
         self._steps = 0
@@ -101,6 +105,7 @@ class Trainer:
         metrics = self._learn(rollout, batch.scaffolds, scores)
         clock.append(time.perf_counter())
         self._remember_best(batch, scores)
+        self._remember_raw(batch)
         metrics |= objective_metrics(batch) | property_metrics(batch, self._seen)
         if self.config["return_groups"]:
             metrics |= scaffold_metrics(batch, scores)
@@ -116,10 +121,10 @@ class Trainer:
         }
 
     def scaffolds(self) -> list[dict[str, Any]]:
-        """Return each scaffold's moving mean scores, Pareto rank (1 is best) and cluster."""
-        if self._expected is None:
+        """Return each scaffold's moving mean raw scores, Pareto rank (1 is best) and cluster."""
+        if self._expected is None or self._raw_means is None:
             return []
-        ranks = pareto_ranks(self._expected)
+        ranks = pareto_ranks(self._raw_means * _SIGNS)
         groups = clusters(self._expected, self.config["n_clusters"])
         names = [objective.name for objective in OBJECTIVES]
         return [
@@ -130,7 +135,7 @@ class Trainer:
                 "cluster_id": int(group),
             }
             for scaffold, scores, rank, group in zip(
-                SCAFFOLD_NAMES, self._expected, ranks, groups, strict=True
+                SCAFFOLD_NAMES, self._raw_means, ranks, groups, strict=True
             )
         ]
 
@@ -186,11 +191,15 @@ class Trainer:
             self._expected = np.tile(scores.mean(axis=0), (len(SCAFFOLD_NAMES), 1))
         moving = self.config["enable_moving_targets"]
         expected = self._expected[scaffolds] if moving else scores.mean(axis=0, keepdims=True)
+        self._move(self._expected, scaffolds, scores)
+        return expected
+
+    def _move(self, means: Array, scaffolds: NDArray[np.int64], scores: Array) -> None:
+        """Move the means of each scaffold on, towards those of its molecules."""
         decay = self._training["baseline_decay"]
         for scaffold in np.unique(scaffolds):
             mean = scores[scaffolds == scaffold].mean(axis=0)
-            self._expected[scaffold] += (1.0 - decay) * (mean - self._expected[scaffold])
-        return expected
+            means[scaffold] += (1.0 - decay) * (mean - means[scaffold])
 
     def _learning_rate(self) -> float:
         """Warm up in a straight line, then fall along a cosine."""
@@ -220,6 +229,15 @@ class Trainer:
         smiles = batch.smiles[top]
         if smiles and means[top] > self.best[0]:
             self.best = (float(means[top]), smiles)
+
+    def _remember_raw(self, batch: Batch) -> None:
+        raw = batch.raw_scores()
+        valid = ~np.isnan(raw).any(axis=1)
+        if not valid.any():
+            return
+        if self._raw_means is None:
+            self._raw_means = np.tile(raw[valid].mean(axis=0), (len(SCAFFOLD_NAMES), 1))
+        self._move(self._raw_means, batch.scaffolds[valid], raw[valid])
 
     def _record(self, metrics: Metrics, seconds: Array) -> Metrics:
         for part, duration in zip(("grow", "score", "learn", "measure"), seconds, strict=True):

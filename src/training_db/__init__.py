@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from training_db.analysis.curves.plateau import detect_plateau
     from training_db.capture.context.file import load_wandb_context_from_env, save_wandb_context
     from training_db.capture.context.pipeline import WandBContext, create_wandb_context
     from training_db.capture.live.completion import capture_run
@@ -51,6 +52,7 @@ __all__ = [
     "attach_crash_data",
     "capture_run",
     "create_wandb_context",
+    "detect_plateau",
     "get_run",
     "get_stats",
     "init_db",
@@ -78,6 +80,7 @@ _HOMES = {
     "WandBContext": "capture",
     "capture_run": "capture",
     "create_wandb_context": "capture",
+    "detect_plateau": "analysis.curves.plateau",
     "load_wandb_context_from_env": "capture",
     "mirror": "capture",
     "save_wandb_context": "capture",

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import URL, Engine
 
+    from training_db.analysis.analysis import Analysis
     from training_db.recording.recorder import Recorder
     from training_db.repository.history import HistoryRepository
 
@@ -85,6 +86,13 @@ class TrainingDB:
         from training_db.repository.history import HistoryRepository
 
         return HistoryRepository(self._transactions)
+
+    @cached_property
+    def analysis(self) -> Analysis:
+        """Answers about the runs: plateaus, fronts, comparisons, what matters."""
+        from training_db.analysis.analysis import Analysis  # it loads numpy
+
+        return Analysis(self)
 
     @property
     def engine(self) -> Engine:

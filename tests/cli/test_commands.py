@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "cli.md"
 WITHOUT_DATABASE = {"history-of-schema", "spool status", "spool drop"}
-WITHOUT_JSON = {"upgrade", "downgrade", "adopt", "history export"}  # they list nothing
+WITHOUT_JSON = {  # they list nothing
+    "upgrade", "downgrade", "adopt", "history export", "history plot", "report",
+}  # fmt: skip
 
 
 def walk(command: Any, names: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:

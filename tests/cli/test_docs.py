@@ -7,12 +7,19 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.cli.terminal import piped
 from training_db.models import Base
 from training_db.settings import VARIABLES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.cli.terminal import Answer
+
+    Cli = Callable[..., Answer]
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
@@ -34,62 +41,72 @@ def test_the_page_of_the_schema_names_every_column(table: str) -> None:
     assert [name for name in names if f"`{name}`" not in page] == []
 
 
+def shown_by_the_code_of(page: str, folder: Path) -> str:
+    """Run all Python of a page as one script in a folder, and return what it prints."""
+    code = "\n".join(re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.DOTALL))
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        cwd=folder, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+def answers_to_the_commands_of(
+    page: str, folder: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> list[Answer]:
+    """Run all commands of a page in a folder, where its code has left a database."""
+    commands = re.findall(r"^\$ training-db (.*)$", (ROOT / page).read_text(), re.MULTILINE)
+    monkeypatch.setenv("TRAINING_DB_PATH", str(folder / "runs.db"))
+    monkeypatch.chdir(folder)
+    answers = [cli(*shlex.split(command)) for command in commands]
+    assert [one.code for one in answers] == [0] * len(commands)
+    return answers
+
+
 def test_the_code_of_the_readme_runs_as_it_stands(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     monkeypatch.setenv("TRAINING_DB_PATH", "runs.db")
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
-    assert (done.returncode, done.stdout, done.stderr) == (0, "run-1 0.001\n", "")
+    assert shown_by_the_code_of("README.md", tmp_path) == "run-1 0.001\n"
 
 
 def test_the_page_on_history_runs_as_it_stands(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    page = (ROOT / "docs" / "history.md").read_text()
-    code = "\n".join(re.findall(r"```python\n(.*?)```", page, re.DOTALL))
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code],
-        cwd=tmp_path, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert (done.returncode, done.stderr) == (0, "")
-    for shown in ("[0 1 2] [2.         1.         0.66666667]", "min and max", "baseline"):
-        assert shown in done.stdout
-    commands = re.findall(r"^\$ training-db (.*)$", page, re.MULTILINE)
-    assert len(commands) == 6
-    monkeypatch.setenv("TRAINING_DB_PATH", str(tmp_path / "runs.db"))
-    monkeypatch.chdir(tmp_path)
-    assert [piped(*command.split()).code for command in commands] == [0] * 6
+    shown = shown_by_the_code_of("docs/history.md", tmp_path)
+    for part in ("[0 1 2] [2.         1.         0.66666667]", "min and max", "baseline"):
+        assert part in shown
+    assert len(answers_to_the_commands_of("docs/history.md", tmp_path, cli, monkeypatch)) == 6
     assert (tmp_path / "run-1.csv").read_text().startswith("run_id,step,")
 
 
-def test_the_page_on_wandb_runs_as_it_stands(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_the_page_on_analysis_runs_as_it_stands(
+    tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    page = (ROOT / "docs" / "wandb.md").read_text()
-    code = "\n".join(re.findall(r"```python\n(.*?)```", page, re.DOTALL))
+    shown = shown_by_the_code_of("docs/analysis.md", tmp_path)
+    for part in ("flat at 0.4", "\nmore than noise\n", "cannot be told", "run-10"):
+        assert part in shown
+    assert len(answers_to_the_commands_of("docs/analysis.md", tmp_path, cli, monkeypatch)) == 7
+    for name in ("loss.html", "project.html"):
+        assert "<html" in (tmp_path / name).read_text()
+    assert "# run-0" in (tmp_path / "pair.md").read_text()
+
+
+def test_the_page_on_wandb_runs_as_it_stands(
+    tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("TRAINING_DB_SPOOL_DIR", str(tmp_path / "spool"))
     monkeypatch.setenv("WANDB_SILENT", "true")
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code],
-        cwd=tmp_path, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.splitlines() == [
+    assert shown_by_the_code_of("docs/wandb.md", tmp_path).splitlines() == [
         "completed {'metric': 'loss', 'count': 100, 'kind': 'number'}",
         "1",
         "0.74 completed",
     ]
-    commands = re.findall(r"^\$ training-db (.*)$", page, re.MULTILINE)
-    assert len(commands) == 4
-    monkeypatch.setenv("TRAINING_DB_PATH", str(tmp_path / "runs.db"))
-    monkeypatch.chdir(tmp_path)
-    results = [piped(*shlex.split(command)) for command in commands]
-    assert [one.code for one in results] == [0] * 4
-    assert "4 imported, 3 runs" in results[0].out
-    assert "0 new rows" in results[1].out
+    first, again, *others = answers_to_the_commands_of("docs/wandb.md", tmp_path, cli, monkeypatch)
+    assert len(others) == 2
+    assert "4 imported, 3 runs" in first.out
+    assert "0 new rows" in again.out
     assert list(tmp_path.glob("folder/offline-run-*-pipeline-1/run-pipeline-1.wandb"))
 
 

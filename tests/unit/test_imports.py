@@ -8,7 +8,10 @@ import sys
 
 import pytest
 
-EXTRAS = {"numpy", "pandas", "wandb", "boto3", "rdkit", "scipy", "plotly", "fastapi", "pyarrow"}
+EXTRAS = {
+    "numpy", "pandas", "wandb", "boto3", "rdkit", "scipy", "sklearn", "ruptures", "moocore",
+    "plotly", "plotext", "jinja2", "fastapi", "pyarrow",
+}  # fmt: skip
 HEAVY = EXTRAS | {
     "sqlalchemy", "pydantic", "pydantic_settings", "alembic", "typer", "rich", "lark", "psycopg",
     "orjson", "platformdirs",

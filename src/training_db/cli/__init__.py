@@ -9,7 +9,18 @@ import sys
 
 import typer
 
-from training_db.cli import exports, history, imports, listings, runs, schema, spool
+from training_db.cli import (
+    analyze,
+    exports,
+    history,
+    imports,
+    listings,
+    report,
+    runs,
+    schema,
+    spool,
+)
+from training_db.cli.output import one_line
 from training_db.errors import ConfigurationError, InvalidInput, TrainingDBError
 
 app = typer.Typer(
@@ -26,10 +37,12 @@ app = typer.Typer(
 )
 app.add_typer(runs.app, name="runs")
 app.add_typer(history.app, name="history")
+app.add_typer(analyze.app, name="analyze")
 app.add_typer(spool.app, name="spool")
 app.add_typer(imports.app, name="import")
 app.add_typer(exports.app, name="export")
 listings.register(app)
+report.register(app)
 schema.register(app)
 
 
@@ -65,5 +78,7 @@ def main() -> None:
 
 
 def _fail(error: TrainingDBError, code: int) -> None:
-    typer.echo(f"training-db: {error}", err=True)
+    # Names in it are other people's, and could control the terminal.
+    for line in f"training-db: {error}".splitlines():
+        typer.echo(line and one_line(line), err=True)
     sys.exit(code)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
-from training_db.cli.facts import leaves
 from training_db.cli.output import (
     FilterArgument,
     FilterOption,
@@ -20,16 +18,6 @@ from training_db.cli.output import (
     print_json,
     print_table,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from training_db.database import TrainingDB
-
-_FACTS = (
-    "run_name", "status", "stale", "host", "duration_seconds", "num_gpus", "group_name",
-    "parent_run_id", "git_branch", "git_commit", "git_dirty",
-)  # fmt: skip
 
 
 class Mode(StrEnum):
@@ -97,7 +85,7 @@ def best(
 def compare(
     runs: RunArguments,
     everything: Annotated[
-        bool, typer.Option("--all", help="Also what is the same in all of them.")
+        bool, typer.Option("--all", help="Also what is the same in all of them, and W&B's axes.")
     ] = False,
     url: Url = None,
     as_json: Json = False,
@@ -109,56 +97,21 @@ def compare(
         run_ids = list(dict.fromkeys(map(db.runs.resolve, runs)))
         if len(run_ids) < 2:
             raise typer.BadParameter("name at least two different runs", param_hint="RUN")
-        sides = [_side(db, run_id) for run_id in run_ids]
-    names = dict.fromkeys(name for side in sides for name in side)
-    rows: list[dict[str, Any]] = [
-        {"section": section, "name": name, "values": [side.get((section, name)) for side in sides]}
-        for section, name in sorted(names, key=lambda one: _SECTIONS.index(one[0]))
-    ]
-    shown = [row for row in rows if everything or not _are_equal(row["values"])]
+        found = db.analysis.side_by_side(run_ids, everything=everything)
     if as_json:
-        print_json({"runs": run_ids, "rows": shown})
+        rows = [
+            {"section": row.section, "name": row.name, "values": row.values} for row in found.rows
+        ]
+        print_json({"runs": run_ids, "rows": rows})
         return
     headings = [f"{place}: {run_id}" for place, run_id in enumerate(run_ids, 1)]
     print_table(
         "Where they differ" if not everything else "Side by side",
         ("section", "name", *headings),
         [
-            {"section": row["section"], "name": row["name"]}
-            | dict(zip(headings, map(exactly, row["values"]), strict=True))
-            for row in shown
+            {"section": row.section, "name": row.name}
+            | dict(zip(headings, map(exactly, row.values), strict=True))
+            for row in found.rows
         ],
         "they differ in nothing",
     )
-
-
-_SECTIONS = ("run", "config", "summary", "objective", "metric")
-
-
-def _side(db: TrainingDB, run_id: str) -> dict[tuple[str, str], Any]:
-    """Return all that is compared of one run, by section and name."""
-    return dict(_compared(db, run_id))
-
-
-def _compared(db: TrainingDB, run_id: str) -> Iterator[tuple[tuple[str, str], Any]]:
-    run = db.runs.get(run_id)
-    for name in _FACTS:
-        yield ("run", name), run[name]
-    for section, document in (("config", "config_json"), ("summary", "final_metrics_json")):
-        for name, value in leaves(run[document]).items():
-            yield (section, name), value
-    for objective in db.objectives.of_run(run_id):
-        for statistic in ("raw_mean", "normalized_mean"):
-            yield ("objective", f"{objective['objective_name']}.{statistic}"), objective[statistic]
-    for metric in db.metrics.of(run_id):
-        yield ("metric", metric["metric"]), metric["last"]
-
-
-def _are_equal(values: list[Any]) -> bool:
-    return all(_is_same(values[0], other) for other in values[1:])
-
-
-def _is_same(one: Any, other: Any) -> bool:
-    if isinstance(one, float) and isinstance(other, float) and math.isnan(one):
-        return math.isnan(other)
-    return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)

@@ -1,8 +1,7 @@
-"""What one thing has: names and values under each other, and JSON as dotted names."""
+"""What one thing has: names and values under each other."""
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -10,7 +9,7 @@ import typer
 from training_db.cli.output import console, exactly, one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
 
 def print_facts(title: str, facts: Mapping[str, Any]) -> None:
@@ -47,27 +46,3 @@ def print_paragraph(title: str, text: str) -> None:
     screen.print(Text(one_line(title), style="bold"))
     for line in text.splitlines():
         screen.print(Text(f"  {one_line(line)}" if line.strip() else ""))
-
-
-def leaves(text: str | None) -> dict[str, Any]:
-    """Flatten JSON text to dotted names; what is no JSON object is one leaf.
-
-    Example:
-        >>> leaves('{"optimizer": {"lr": 0.1}, "betas": [0.9, 0.95]}')
-        {'optimizer.lr': 0.1, 'betas': '[0.9, 0.95]'}
-    """
-    try:
-        document = json.loads(text or "{}")
-    except ValueError:
-        return {"(no JSON)": text}
-    if not isinstance(document, dict):
-        return {"(no object)": text}
-    return dict(_walk(document, "")) if document else {}
-
-
-def _walk(node: Any, prefix: str) -> Iterator[tuple[str, Any]]:
-    if isinstance(node, dict) and node:
-        for key, value in node.items():
-            yield from _walk(value, f"{prefix}.{key}" if prefix else key)
-    else:
-        yield prefix, json.dumps(node) if isinstance(node, (dict, list)) else node

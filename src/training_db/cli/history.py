@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from training_db.cli import export, follow
+from training_db.cli import export, follow, plot
 from training_db.cli.history_options import (
     Axis,
     AxisOption,
@@ -33,7 +33,7 @@ from training_db.cli.output import (
 )
 
 app = typer.Typer(
-    help="Show, follow, search, export and delete what runs logged step by step.",
+    help="Show, plot, follow, search, export and delete what runs logged step by step.",
     no_args_is_help=True,
 )
 
@@ -170,3 +170,4 @@ def delete(
 
 export.register(app)
 follow.register(app)
+plot.register(app)

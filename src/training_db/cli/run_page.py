@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from training_db.cli.facts import leaves, print_facts, print_paragraph
+from training_db.analysis.comparison.side_by_side import leaves
+from training_db.cli.facts import print_facts, print_paragraph
 from training_db.cli.output import (
     Json,
     RunArgument,

@@ -1,0 +1,1 @@
+"""What one curve, or several of one run, tell: functions on arrays."""

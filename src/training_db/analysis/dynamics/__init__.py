@@ -1,0 +1,1 @@
+"""What happened in the trainings of a database."""

@@ -1,0 +1,1 @@
+"""Which runs and scaffolds are best by several objectives."""

@@ -1,0 +1,1 @@
+"""Whether a run became worse than a baseline."""

@@ -1,0 +1,1 @@
+"""Which settings matter for what runs came to."""
