@@ -17,7 +17,7 @@ help:  ## Show what there is
 	@touch $@
 
 .PHONY: demo
-demo: .venv/installed  ## Train two runs of each method into demo.db and ask it questions
+demo: .venv/installed  ## Train two runs of each method into demo.db, ask it questions, write demo.html
 	PATH="$(CURDIR)/$(BIN):$$PATH" bash examples/demo.sh
 
 .PHONY: test
@@ -40,6 +40,6 @@ bench: .venv/installed  ## Time the library beside the bare drivers
 	$(BIN)/python -m benchmarks
 
 .PHONY: docs
-docs: .venv/installed  ## Write docs/cli.md and the picture of the README anew (after make demo)
+docs: .venv/installed  ## Write docs/cli.md and the pictures of the README anew (after make demo)
 	$(BIN)/python docs/generate_cli.py
 	$(BIN)/python docs/generate_picture.py

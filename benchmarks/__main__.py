@@ -6,6 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
+from benchmarks.analysis import time_analysis
 from benchmarks.capture import time_capture
 from benchmarks.comparison import print_comparisons
 from benchmarks.databases import BACKENDS, fresh, server
@@ -31,6 +32,7 @@ HISTORIES = {
     "memory": peak_memory,
     "capture": time_capture,
     "mirror": time_mirror,
+    "analysis": time_analysis,
 }
 
 

@@ -1,4 +1,4 @@
-"""Draw docs/img/demo.svg: what `make demo` left in demo.db, as a terminal shows it."""
+"""Draw docs/img: what `make demo` left, as a terminal and a browser (Chromium) show it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import io
 import os
 import pty
 import shlex
+import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from rich.console import Console
@@ -16,6 +18,7 @@ from rich.text import Text
 
 ROOT = Path(__file__).resolve().parents[1]
 PICTURE = ROOT / "docs" / "img" / "demo.svg"
+REPORT = PICTURE.with_name("report.png")
 WIDTH = 112
 COMMANDS = (
     (
@@ -58,6 +61,25 @@ def main() -> None:
         console.print(Text.from_ansi(in_terminal(shlex.split(command))))
     PICTURE.parent.mkdir(exist_ok=True)
     console.save_svg(str(PICTURE), title="training-db", theme=MONOKAI, code_format=FORMAT)
+    photograph(ROOT / "demo.html", REPORT)
+
+
+def photograph(page: Path, picture: Path, size: str = "1200,1500") -> None:
+    """Take a picture of the top of a page; without a browser the old picture stays."""
+    browser = shutil.which("chromium")
+    if browser is None:
+        print("no chromium: the picture of the report stays as it is", file=sys.stderr)  # noqa: T201
+        return
+    with tempfile.TemporaryDirectory() as profile:
+        subprocess.run(  # noqa: S603 - ours
+            [
+                browser, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
+                "--disable-background-networking", "--virtual-time-budget=8000",
+                f"--user-data-dir={profile}", f"--window-size={size}", f"--screenshot={picture}",
+                page.as_uri(),
+            ],
+            check=True, capture_output=True,
+        )  # fmt: skip
 
 
 def in_terminal(command: list[str]) -> str:
