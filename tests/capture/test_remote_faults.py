@@ -361,7 +361,9 @@ def test_ctrl_c_ends_the_command(db: TrainingDB, wandb_server: WandBServer) -> N
         threading.Event().wait(0.1)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=20)
-    assert (process.returncode, out) == (130, b"")
+    # A shell calls both 130: exiting with it, and dying of the signal on the way out.
+    assert process.returncode in (130, -signal.SIGINT)
+    assert out == b""
     assert b"Traceback" not in err
 
 

@@ -10,11 +10,13 @@ import pytest
 from typer.main import get_command
 
 from training_db.cli import app
+from training_db.errors import DatabaseError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tests.cli.terminal import Answer
+    from training_db import TrainingDB
 
     Cli = Callable[..., Answer]
 
@@ -61,3 +63,18 @@ def test_what_lists_something_does_so_as_json_too(names: tuple[str, ...]) -> Non
     options = {option for one in LEAVES[names].params for option in one.opts}
     assert ("--json" in options) == (" ".join(names) not in WITHOUT_JSON)
     assert ("--url" in options) == (" ".join(names) not in WITHOUT_DATABASE)
+
+
+def test_ctrl_c_that_a_driver_complains_of_is_ctrl_c_all_the_same(
+    cli: Cli, filled: TrainingDB, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        try:
+            raise KeyboardInterrupt  # noqa: TRY301 - as a signal does
+        except KeyboardInterrupt:
+            message = "another command is already in progress"
+            raise DatabaseError(message)  # noqa: B904 - as drivers do
+
+    monkeypatch.setattr(type(filled.statistics), "overview", interrupted)
+    answer = cli("stats")
+    assert (answer.code, answer.out, answer.err) == (130, "", "")

@@ -210,6 +210,25 @@ def test_the_exception_that_ends_the_program_is_noted_at_its_exit(
     assert [event["message"] for event in db.events.list("run")] == ["ValueError: too high"]
 
 
+def test_a_hook_that_was_put_around_ours_is_called_once(
+    db: TrainingDB, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    called = []
+    with db.recorder("first"):
+        ours = sys.excepthook
+
+        def around(*exception: Any) -> None:
+            called.append(exception)
+            ours(*exception)
+
+        sys.excepthook = around
+    with db.recorder("second"):
+        sys.excepthook(ValueError, ValueError("too high"), None)
+    assert len(called) == 1
+    assert capsys.readouterr().err.count("too high") == 1
+
+
 def test_a_handler_that_logs_in_the_middle_of_log_loses_nothing(
     db: TrainingDB, handled: list[int]
 ) -> None:

@@ -20,7 +20,7 @@ from training_db.cli import (
     schema,
     spool,
 )
-from training_db.cli.output import one_line
+from training_db.cli.output import INTERRUPTED, one_line
 from training_db.errors import ConfigurationError, InvalidInput, TrainingDBError
 
 app = typer.Typer(
@@ -74,7 +74,16 @@ def main() -> None:
     except (InvalidInput, ConfigurationError) as error:
         _fail(error, 2)
     except TrainingDBError as error:
+        if _is_interrupted(error):
+            sys.exit(INTERRUPTED)
         _fail(error, 1)
+
+
+def _is_interrupted(error: BaseException | None) -> bool:
+    """Tell whether Ctrl-C is behind an error: a driver that it stops may complain of that."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__context__
+    return error is not None
 
 
 def _fail(error: TrainingDBError, code: int) -> None:

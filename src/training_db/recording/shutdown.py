@@ -58,6 +58,7 @@ class Shutdown:
         self._worker = 0
         self.is_pending = False
         """Whether a signal waits for the end of a method of a recorder."""
+        self._is_noting = False
 
     def watch(self, recorder: Watched) -> None:
         """End this recorder with the process."""
@@ -145,7 +146,14 @@ class Shutdown:
         self, kind: type[BaseException], error: BaseException, trace: TracebackType | None
     ) -> None:
         self._error = error
-        self._old_hook(kind, error, trace)
+        if self._is_noting:  # who hooked in between leads back to us: W&B's client does
+            sys.__excepthook__(kind, error, trace)
+            return
+        self._is_noting = True
+        try:
+            self._old_hook(kind, error, trace)
+        finally:
+            self._is_noting = False
 
     def _at_exit(self) -> None:
         recorders = list(self._recorders)
