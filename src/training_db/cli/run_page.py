@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from training_db.analysis.comparison.side_by_side import leaves
 from training_db.cli.facts import print_facts, print_paragraph
 from training_db.cli.output import (
     Json,
@@ -72,6 +71,8 @@ def _everything(db: TrainingDB, run_id: str) -> dict[str, Any]:
 
 
 def _print_page(found: dict[str, Any], all_metrics: bool) -> None:
+    from training_db.analysis.comparison.side_by_side import leaves
+
     run_id = found["run_id"]
     facts = {
         name: value

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import Double, and_, cast, func, or_, select, type_coerce
 
@@ -19,12 +20,14 @@ from training_db.repository.run_dict import is_stale
 from training_db.timestamps import parse_timestamp
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Sequence
+    from collections.abc import Callable, Hashable, Sequence
 
 _RUN = training_runs.c
 _SHOWN_OF_MESSAGE = 500
 _BAD = (RunStatus.CRASHED.value, RunStatus.FAILED.value)
 _ENDED = [status.value for status in RunStatus if status.ended]
+
+Group = TypeVar("Group")
 
 
 @dataclass(slots=True)
@@ -88,11 +91,7 @@ class EndingQueries(Repository):
             .group_by(*keys, matching.c.number)
         )
         found: dict[Hashable, Endings] = {}
-
-        def of(row: Sequence[Any]) -> Endings:
-            value = attribute.value(row)
-            return found.setdefault(identity(value), Endings(value))
-
+        of = partial(_group_of, found, Endings, attribute)
         with self._transactions(writes=False) as connection:
             for row in connection.execute(errors):
                 of(row).errors.setdefault(row[-1], set()).add(row[-2])
@@ -134,11 +133,7 @@ class EndingQueries(Repository):
             type_coerce(utc_now(), Timestamp).label("clock"),
         ).where(or_(seconds.is_(None), seconds < 0, runs.c.status.not_in(_ENDED)))
         found: dict[Hashable, Lengths] = {}
-
-        def of(row: Sequence[Any]) -> Lengths:
-            value = attribute.value(row)
-            return found.setdefault(identity(value), Lengths(value))
-
+        of = partial(_group_of, found, Lengths, attribute)
         with self._transactions(writes=False) as connection:
             for row in connection.execute(told):
                 group = of(row)
@@ -200,3 +195,11 @@ def _seconds(start: str | None, end: str | None) -> float | None:
     except InvalidValue:  # a row of somebody else
         return None
     return seconds if seconds >= 0 else None
+
+
+def _group_of(
+    found: dict[Hashable, Group], kind: Callable[[Any], Group], by: Attribute, row: Sequence[Any]
+) -> Group:
+    """Return the group that a row belongs to; a new one where it is the first."""
+    value = by.value(row)
+    return found.setdefault(identity(value), kind(value))
