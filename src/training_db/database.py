@@ -16,7 +16,7 @@ from training_db.repository.runs import RunRepository
 from training_db.repository.scaffolds import ScaffoldRepository
 from training_db.repository.statistics import StatisticsRepository
 from training_db.repository.tags import TagRepository
-from training_db.settings import resolve_url
+from training_db.settings import resolve_read_url, resolve_url
 
 if TYPE_CHECKING:
     import os
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from training_db.analysis.analysis import Analysis
     from training_db.recording.recorder import Recorder
     from training_db.repository.history import HistoryRepository
+    from training_db.repository.stored_rows import StoredRows
 
 
 class TrainingDB:
@@ -36,6 +37,10 @@ class TrainingDB:
         url: Where it is: a URL, the path of a SQLite file, or ``None`` for what the environment
             says (see :mod:`training_db.settings`).
         rules: Where the columns of a run are found in its config and summary.
+        read_url: A streaming replica of a PostgreSQL database, from which is read outside of
+            transactions; ``None`` for ``TRAINING_DB_READ_URL`` where the environment names the
+            database, too. What was written by this object is read by it at once; what others
+            write comes with the replica's lag.
 
     Attributes:
         runs: The runs.
@@ -66,10 +71,16 @@ class TrainingDB:
     """
 
     def __init__(
-        self, url: str | os.PathLike[str] | URL | None = None, *, rules: ExtractionRules = RULES
+        self,
+        url: str | os.PathLike[str] | URL | None = None,
+        *,
+        rules: ExtractionRules = RULES,
+        read_url: str | URL | None = None,
     ) -> None:
         self.url = resolve_url(url)
-        self._transactions = Transactions(self.url)
+        is_alone = url is not None and read_url is None
+        replica = None if is_alone else resolve_read_url(read_url, self.url)
+        self._transactions = Transactions(self.url, replica)
         self.runs = RunRepository(self._transactions, rules)
         self.objectives = ObjectiveRepository(self._transactions)
         self.scaffolds = ScaffoldRepository(self._transactions)
@@ -94,6 +105,13 @@ class TrainingDB:
 
         return Analysis(self)
 
+    @cached_property
+    def stored(self) -> StoredRows:
+        """What the tables hold, as it is stored: for exports of the whole."""
+        from training_db.repository.stored_rows import StoredRows  # it loads numpy
+
+        return StoredRows(self._transactions)
+
     @property
     def engine(self) -> Engine:
         """The SQLAlchemy engine, for SQL of one's own."""
@@ -111,6 +129,19 @@ class TrainingDB:
             SchemaError: The schema is not of the version this library needs.
         """
         with self._transactions(writes=True):
+            yield self
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Self]:
+        """Let everything that is read inside the block be of one moment, whoever writes meanwhile.
+
+        Yields:
+            This database. Inside a transaction, the block sees what that sees.
+
+        Raises:
+            SchemaError: The schema is not of the version this library needs.
+        """
+        with self._transactions.snapshot():
             yield self
 
     def recorder(self, run_id: str, **options: Any) -> Recorder:

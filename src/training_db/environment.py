@@ -2,20 +2,74 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from math import ceil
+from typing import Literal, Self, TypeVar
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy.engine import URL
 
 from training_db.errors import ConfigurationError
-from training_db.settings import SPOOL_BYTES
+from training_db.settings import IAM_AUTH, SPOOL_BYTES, STATEMENT_TIMEOUT, seconds_of
 
+TLSMode = Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]
 Kind = TypeVar("Kind", bound=BaseSettings)
 
 
-class Environment(BaseSettings):
-    """What ``TRAINING_DB_*`` says about the database.
+class LoginEnvironment(BaseSettings):
+    """What ``TRAINING_DB_*`` says about each login at a PostgreSQL server.
+
+    Attributes:
+        sslmode: One of libpq's modes, such as ``verify-full``.
+        sslrootcert: The file with the certificates that are trusted.
+        iam_auth: Log in with a fresh AWS IAM token instead of a password.
+        connect_timeout: Seconds to wait for a connection.
+        statement_timeout: Seconds that a statement may take.
+
+    Example:
+        >>> LoginEnvironment(sslmode="require", statement_timeout="30s").options()
+        {'sslmode': 'require', 'training_db_statement_timeout': '30s'}
+    """
+
+    model_config = SettingsConfigDict(env_prefix="TRAINING_DB_", env_ignore_empty=True)
+
+    sslmode: TLSMode | None = None
+    sslrootcert: str | None = None
+    iam_auth: bool = False
+    connect_timeout: str | None = None
+    statement_timeout: str | None = None
+
+    @field_validator("connect_timeout", "statement_timeout")
+    @classmethod
+    def _is_duration(cls, value: str | None) -> str | None:
+        if value is not None:
+            seconds_of(value)
+        return value
+
+    @classmethod
+    def read(cls) -> Self:
+        """Read the environment of this process.
+
+        Raises:
+            ConfigurationError: A variable holds a value that cannot be used.
+        """
+        return _read(cls)
+
+    def options(self) -> dict[str, str]:
+        """Return what is set, as the options of a URL."""
+        wait = seconds_of(self.connect_timeout) if self.connect_timeout else 0
+        options = {
+            "sslmode": self.sslmode,
+            "sslrootcert": self.sslrootcert,
+            IAM_AUTH: "1" if self.iam_auth else None,
+            "connect_timeout": str(ceil(wait)) if wait else None,  # as libpq takes it
+            STATEMENT_TIMEOUT: self.statement_timeout,
+        }
+        return {name: value for name, value in options.items() if value}
+
+
+class Environment(LoginEnvironment):
+    """What ``TRAINING_DB_*`` says about where the database is, and how to log in there.
 
     Attributes:
         url: The whole URL; wins over everything else.
@@ -24,17 +78,13 @@ class Environment(BaseSettings):
         name: The database on that server.
         user: The role to log in as; without one, the operating system's user.
         password: Its password.
-        sslmode: One of libpq's modes, such as ``verify-full``.
-        sslrootcert: The file with the certificates that are trusted.
-        iam_auth: Log in with a fresh AWS IAM token instead of a password.
         path: A SQLite file.
+        read_url: A replica to read from.
 
     Example:
         >>> Environment(host="db", user="ann", password="s3cret").password
         SecretStr('**********')
     """
-
-    model_config = SettingsConfigDict(env_prefix="TRAINING_DB_", env_ignore_empty=True)
 
     url: SecretStr | None = None
     host: str | None = None
@@ -42,33 +92,20 @@ class Environment(BaseSettings):
     name: str = "training_db"
     user: str | None = None
     password: SecretStr | None = None
-    sslmode: str | None = None
-    sslrootcert: str | None = None
-    iam_auth: bool = False
     path: str | None = None
-
-    @classmethod
-    def read(cls) -> Environment:
-        """Read the environment of this process.
-
-        Raises:
-            ConfigurationError: A variable holds a value that cannot be used.
-        """
-        return _read(cls)
+    read_url: SecretStr | None = None
 
     def server_url(self) -> URL:
         """Return the PostgreSQL URL that the single variables add up to."""
-        query = {"sslmode": self.sslmode, "sslrootcert": self.sslrootcert}
-        if self.iam_auth:
-            query["training_db_iam_auth"] = "1"
+        password = None if self.iam_auth or self.password is None else self.password
         return URL.create(
             "postgresql+psycopg",
             username=self.user,
-            password=self.password.get_secret_value() if self.password else None,
+            password=password.get_secret_value() if password else None,
             host=self.host,
             port=self.port,
             database=self.name,
-            query={key: value for key, value in query.items() if value},
+            query=self.options(),
         )
 
 

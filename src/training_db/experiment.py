@@ -13,6 +13,7 @@ from training_db.errors import InvalidValue, NotFound, SchemaMissing, UnknownNam
 from training_db.experiment_runs import TrackedRuns
 from training_db.experiment_tables import comparison_table, metrics_table, runs_table
 from training_db.models.run import RunStatus
+from training_db.repository.arguments import list_of
 from training_db.repository.experiments import ExperimentRepository
 from training_db.repository.history_frame import load_pandas
 from training_db.settings import is_in_memory
@@ -224,7 +225,7 @@ class ExperimentDB:
         pandas = load_pandas()
         if isinstance(run_ids, (int, str)):
             raise InvalidValue(f"run_ids is {run_ids!r}; pass a list, such as [{run_ids}]")
-        numbers = [_number(run_id) for run_id in run_ids]
+        numbers = [_number(run_id) for run_id in list_of(run_ids, "run ids")]
         self._runs.flush(numbers)
         return comparison_table(pandas, self._questions.compared(numbers))
 

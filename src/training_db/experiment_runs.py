@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
+from training_db.db.session import primary_only
 from training_db.errors import DatabaseError, DatabaseUnavailable
 from training_db.models.run import RunStatus
 
@@ -55,7 +56,8 @@ class TrackedRuns:
             RunNotFound: There is no such run.
         """
         if number not in self._text_ids:
-            self._text_ids[number] = self._db.runs.by_number(number)["run_id"]
+            with primary_only():  # another process may have begun it just now
+                self._text_ids[number] = self._db.runs.by_number(number)["run_id"]
         return self._text_ids[number]
 
     def begin(self, number: int, text_id: str) -> None:
@@ -159,6 +161,7 @@ class TrackedRuns:
 
         return TrackerRecorder(self._db, self.text_id(number), sets_status=sets_status)
 
+    @primary_only()
     def _first_step(self, number: int, *, is_asked: bool) -> int:
         """Return the step to go on from where nobody gives one; 0 where nobody asks."""
         is_new, known = number in self._new, self._next_steps.pop(number, None)

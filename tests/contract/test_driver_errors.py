@@ -8,6 +8,7 @@ import sqlite3
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from psycopg import errors
 from sqlalchemy import event, text
 
 from training_db import TrainingDB
@@ -202,6 +203,15 @@ def test_each_kind_of_report_has_its_error(
     reported: Exception, kind: type[TrainingDBError]
 ) -> None:
     assert type(translated(reported)) is kind
+
+
+@pytest.mark.parametrize(
+    "reported", [errors.SerializationFailure("conflict"), errors.DeadlockDetected("deadlock")]
+)
+def test_what_others_were_in_the_way_of_may_be_tried_again(reported: Exception) -> None:
+    error = translated(reported)
+    assert type(error) is DatabaseError
+    assert "try it again" in str(error)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -8,10 +9,11 @@ from hypothesis import strategies as st
 from sqlalchemy.engine import make_url
 
 from tests.unit.strategies import QUICK
-from training_db.db.engine import open_engine
+from training_db.db.engine import libpq_environment, open_engine
+from training_db.db.engine.iam import IAMToken
 from training_db.environment import Environment
 from training_db.errors import ConfigurationError, InvalidInput, TrainingDBError
-from training_db.settings import VARIABLES, resolve_url, sqlite_path
+from training_db.settings import VARIABLES, resolve_read_url, resolve_url, sqlite_path
 
 PASSWORD = "s3cr3t-w0rd"  # noqa: S105 - of nobody
 ALL = {
@@ -86,6 +88,32 @@ def test_a_variable_that_cannot_be_used_is_named_and_no_password_with_it(
         resolve_url()
     assert PASSWORD not in str(caught.value)
     assert caught.value.__cause__ is None
+
+
+def test_a_replica_has_what_it_does_not_say_itself_of_the_primary(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    primary = resolve_url(f"postgresql://ann:{PASSWORD}@db/runs?sslmode=verify-full&host=db")
+    url = resolve_read_url("postgresql://replica:6543", primary)
+    assert url is not None
+    assert (url.username, url.password, url.host, url.port) == ("ann", PASSWORD, "replica", 6543)
+    assert (url.database, url.query) == ("runs", {"sslmode": "verify-full"})
+    url = resolve_read_url("postgresql://bob@replica/copy?sslmode=disable", primary)
+    assert url is not None
+    assert (url.username, url.password, url.database) == ("bob", None, "copy")
+    assert url.query == {"sslmode": "disable"}
+    assert resolve_read_url(None, primary) is None
+    monkeypatch.setenv("TRAINING_DB_READ_URL", "postgresql://replica")
+    assert str(resolve_read_url(None, primary)).startswith("postgresql+psycopg://ann:***@replica/")
+
+
+@pytest.mark.parametrize(
+    ("place", "primary"),
+    [("runs.db", "postgresql://db/runs"), ("postgresql://replica/runs", "sqlite:///runs.db")],
+)
+def test_only_postgresql_has_a_replica(place: str, primary: str) -> None:
+    with pytest.raises(ConfigurationError, match="TRAINING_DB_READ_URL"):
+        resolve_read_url(place, resolve_url(primary))
 
 
 def test_the_list_of_variables_is_the_list_of_settings() -> None:
@@ -209,14 +237,84 @@ def aws(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.mark.usefixtures("aws")
 def test_iam_login_signs_a_fresh_token_for_each_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     set_all(monkeypatch, HOST="db.example.org", USER="ann", PORT="6543", IAM_AUTH="1")
+    tokens = IAMToken(resolve_url())
+    moments = iter(["20260102T030405Z", "20260102T031905Z"])
+    monkeypatch.setattr(
+        "botocore.auth.get_current_datetime",
+        lambda: datetime.strptime(next(moments), "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC),
+    )
+    first, second = tokens.fresh(), tokens.fresh()
+    assert first.startswith("db.example.org:6543/?Action=connect&DBUser=ann")
+    for part in ("X-Amz-Signature=", "X-Amz-Expires=900", "20260102T030405Z", "eu-west-1"):
+        assert part in first
+    assert "20260102T031905Z" in second
+
+
+@pytest.mark.usefixtures("aws")
+@pytest.mark.parametrize(
+    ("host", "region"),
+    [
+        ("runs.abc123.ap-southeast-2.rds.amazonaws.com", "ap-southeast-2"),
+        ("runs.abc123.us-gov-west-1.rds.amazonaws.com", "us-gov-west-1"),
+        ("runs.abc123.cn-north-1.rds.amazonaws.com.cn", "cn-north-1"),
+        ("runs.abc123.rds.cn-north-1.amazonaws.com.cn", "cn-north-1"),
+    ],
+)
+def test_iam_login_is_of_the_region_that_the_host_names(
+    host: str, region: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+    url = resolve_url(f"postgresql://ann@{host}/runs?training_db_iam_auth=1")
+    assert f"%2F{region}%2Frds-db%2F" in IAMToken(url).fresh()
+
+
+def test_programs_are_told_every_option_that_makes_a_login_safe() -> None:
+    safety = "channel_binding=require&require_auth=scram-sha-256&sslcrl=/ca.crl&gssencmode=disable"
+    told = libpq_environment(resolve_url(f"postgresql://ann:{PASSWORD}@db/runs?{safety}"))
+    assert told["PGCHANNELBINDING"] == "require"
+    assert told["PGREQUIREAUTH"] == "scram-sha-256"
+    assert (told["PGSSLCRL"], told["PGGSSENCMODE"]) == ("/ca.crl", "disable")
+
+
+@pytest.mark.usefixtures("aws")
+def test_each_connection_has_a_token_of_its_own_and_tls(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_all(monkeypatch, HOST="db.example.org", USER="ann", PASSWORD=PASSWORD, IAM_AUTH="1")
+    tokens = iter(["one", "two"])
+    monkeypatch.setattr(IAMToken, "fresh", lambda _: next(tokens))
     engine = open_engine(resolve_url())
-    assert "training_db_iam_auth" not in engine.url.query
-    arguments: dict[str, str] = {}
-    for sign in engine.dialect.dispatch.do_connect:
-        sign(engine.dialect, None, [], arguments)
-    token = arguments["password"]
-    assert token.startswith("db.example.org:6543/?Action=connect&DBUser=ann")
-    assert "X-Amz-Signature=" in token
+    assert engine.url.query == {}
+    seen: list[dict[str, str]] = []
+
+    def connect(**arguments: str) -> None:
+        seen.append(arguments)
+        raise ConnectionError
+
+    monkeypatch.setattr(engine.dialect, "connect", connect)
+    for _ in range(2):
+        with pytest.raises(ConnectionError):
+            engine.raw_connection()
+    assert [(one["password"], one["sslmode"]) for one in seen] == [
+        ("one", "require"),
+        ("two", "require"),
+    ]
+
+
+@pytest.mark.usefixtures("aws")
+def test_iam_login_is_not_for_a_url_with_a_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_all(monkeypatch, IAM_AUTH="1")
+    assert resolve_url("postgresql://ann@db/runs").query == {"training_db_iam_auth": "1"}
+    assert resolve_url(f"postgresql://ann:{PASSWORD}@db/runs").query == {}
+
+
+@pytest.mark.usefixtures("aws")
+def test_iam_login_without_credentials_is_a_configuration_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    url = resolve_url("postgresql://ann@db/runs?training_db_iam_auth=1")
+    with pytest.raises(ConfigurationError, match="credentials"):
+        IAMToken(url).fresh()
 
 
 @pytest.mark.usefixtures("aws")
@@ -227,7 +325,7 @@ def test_iam_login_needs_a_user(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_iam_login_without_boto3_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "boto3", None)
+    monkeypatch.setitem(__import__("sys").modules, "boto3.session", None)
     set_all(monkeypatch, HOST="db.example.org", USER="ann", IAM_AUTH="1")
     with pytest.raises(ImportError, match=r"pip install 'training-db\[aws\]'") as caught:
         open_engine(resolve_url())

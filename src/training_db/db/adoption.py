@@ -7,6 +7,7 @@ all in one transaction.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 _ROWS = 1_000
 _BYTES = 16_000_000
 _NAMED = 5  # rows that an error names
+_PLAIN_TYPE = re.compile(r"[\w ]*(?:\(\s*\d+\s*(?:,\s*\d+\s*)?\))?")
 _GENERATED = {"config_document", "summary_document"}
 
 
@@ -121,7 +123,7 @@ class _Copy:
         for what, rows in sorted(self._tally.items()):
             self._note(f"{self._table}: {rows} {what}")
         if self._connection.dialect.name == "postgresql" and "id" in self._kinds:
-            numbered = f"greatest((SELECT max(id) FROM {self._table}), 1)"  # noqa: S608 - our table
+            numbered = f"greatest((SELECT max(id) FROM {self._table}), 1)"  # nosec  # noqa: S608 - our table
             sequence = f"pg_get_serial_sequence('{self._table}', 'id')"
             self._connection.execute(text(f"SELECT setval({sequence}, {numbered})"))
         if self._connection.dialect.name == "postgresql" and "number" in self._kinds:
@@ -173,7 +175,7 @@ class _Copy:
         if self._table == "metric_names":  # other rows refer to them; they differ, as was checked
             return True
         whole = "int" in self._types["id"].lower() or "serial" in self._types["id"].lower()
-        differ = f"SELECT count(*) = count(DISTINCT id) FROM {self._table}"  # noqa: S608 - our table
+        differ = f"SELECT count(*) = count(DISTINCT id) FROM {self._table}"  # nosec  # noqa: S608 - our table
         if whole and self._connection.scalar(text(differ)):
             return True
         self._note(f"{self._table}: the rows got new ids, because theirs are not all whole numbers")
@@ -183,7 +185,7 @@ class _Copy:
         columns = [self._selected(name) for name in [*self._kinds, *self._extras]]
         # A run without a number gets the next one, which must not be another one's.
         order = " ORDER BY number IS NULL" if "number" in self._kinds else ""
-        query = text(f"SELECT {', '.join(columns)} FROM {PREFIX}{self._table}{order}")  # noqa: S608 - quoted
+        query = text(f"SELECT {', '.join(columns)} FROM {PREFIX}{self._table}{order}")  # nosec  # noqa: S608 - quoted
         streamed = query.execution_options(stream_results=True, max_row_buffer=50)
         batch, size = [], 0
         with self._connection.execute(streamed) as result:
@@ -208,7 +210,7 @@ class _Copy:
             for index, name in enumerate(self._extras, len(self._kinds)):
                 values[index] = f"CAST({values[index]} AS {self._types[name]})"
         quoted = ", ".join(self._quoted(name) for name in names)
-        return f"INSERT INTO {self._table} ({quoted}) VALUES ({', '.join(values)})"  # noqa: S608 - quoted
+        return f"INSERT INTO {self._table} ({quoted}) VALUES ({', '.join(values)})"  # nosec  # noqa: S608 - quoted
 
     def _defaulted(self) -> list[str]:
         """Return the columns that may not be NULL and that the old table has not."""
@@ -245,7 +247,7 @@ class _Copy:
         return converted
 
     def _count(self, table: str) -> int:
-        return int(self._connection.scalar(text(f"SELECT count(*) FROM {table}")) or 0)  # noqa: S608 - our table's name
+        return int(self._connection.scalar(text(f"SELECT count(*) FROM {table}")) or 0)  # nosec  # noqa: S608 - our table's name
 
     def _is_sqlite(self) -> bool:
         return self._connection.dialect.name == "sqlite"
@@ -260,7 +262,7 @@ def _declared_types(connection: Connection, table: str) -> dict[str, str]:
     if connection.dialect.name == "sqlite":
         found = connection.execute(text("SELECT name, type FROM pragma_table_xinfo(:table)"),
                                    {"table": table})  # fmt: skip
-        return {name: kind for name, kind in found}  # noqa: C416 - rows, not pairs
+        return {name: _as_type(kind) for name, kind in found}
     found = connection.execute(
         text(
             "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute "
@@ -269,3 +271,11 @@ def _declared_types(connection: Connection, table: str) -> dict[str, str]:
         {"table": table},
     )
     return {name: kind for name, kind in found}  # noqa: C416 - rows, not pairs
+
+
+def _as_type(declared: str) -> str:
+    """Return what SQLite knows as the type of a column, which may be any text, as one token."""
+    if _PLAIN_TYPE.fullmatch(declared):
+        return declared
+    quoted = declared.replace('"', '""').replace(":", r"\:")
+    return f'"{quoted}"'

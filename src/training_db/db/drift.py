@@ -74,6 +74,20 @@ def compare(connection: Connection, findings: Findings) -> None:
         findings.faults += _document_faults(connection)
 
 
+def missing_parts(connection: Connection) -> list[str]:
+    """Return the statements that make what can be made anew: indexes, and the numbering of runs."""
+    context = MigrationContext.configure(
+        connection, opts={"include_object": include_object(connection.dialect.name)}
+    )
+    statements = [
+        _create_index(difference[1], connection)
+        for difference in _flat(compare_metadata(context, Base.metadata))
+        if difference[0] == "add_index"
+    ]
+    query, mend = _NUMBERING[connection.dialect.name]
+    return statements if connection.scalar(text(query)) else [*statements, mend]
+
+
 def include_object(backend: str) -> Callable[..., bool]:
     """Return Alembic's filter: without what another backend has, and tables that are not ours."""
 

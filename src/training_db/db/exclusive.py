@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import URL, Connection, Engine, text
 
-from training_db.db.engine import LOCK_SECONDS, open_engine, writing
+from training_db.db.engine import LOCK_SECONDS, open_engine, unlimited, writing
 from training_db.errors import DatabaseUnavailable
 
 if TYPE_CHECKING:
@@ -17,17 +17,24 @@ if TYPE_CHECKING:
 
 ADVISORY_LOCK = 0x7472_6169_6E64_6221  # any number will do that other programs do not use
 _BRIEFLY = 500  # milliseconds to wait for SQLite's lock before saying that we wait
+_LOCK = "SELECT pg_try_advisory_xact_lock(:key)", "SELECT pg_advisory_xact_lock(:key)"
+_SHARED_LOCK = (
+    "SELECT pg_try_advisory_xact_lock_shared(:key)",
+    "SELECT pg_advisory_xact_lock_shared(:key)",
+)
 _WAITING = "waiting for another program that writes to the database"
 
 
 @contextmanager
-def exclusive(place: Engine | URL, note: Note) -> Iterator[Connection]:
+def exclusive(place: Engine | URL, note: Note, *, shared: bool = False) -> Iterator[Connection]:
     """Open a transaction that migrates alone; commit it at the end, or roll all of it back.
 
     Args:
         place: An engine, or the resolved URL of a database.
         note: Takes the line that says we wait for another program. However long that takes, we
             wait: to give up would help nobody, and to interrupt us is safe.
+        shared: Whether others that say so too may write beside it, where a backend has several
+            writers.
 
     Yields:
         A connection in that transaction. On SQLite, foreign keys are off in it, so that tables can
@@ -40,7 +47,7 @@ def exclusive(place: Engine | URL, note: Note) -> Iterator[Connection]:
                 yield connection
         else:
             with engine.begin() as connection:
-                _lock_postgresql(connection, note)
+                _lock_postgresql(connection, note, shared=shared)
                 yield connection
     finally:
         if engine is not place:
@@ -72,7 +79,7 @@ def _begin_sqlite(engine: Engine, note: Note) -> Connection:
         except DatabaseUnavailable as error:
             if connection is not None:
                 connection.close()
-            if "locked" not in str(error):
+            if " is locked" not in str(error):  # every such error speaks of what is kept locked
                 raise
             if patience == _BRIEFLY:
                 note(_WAITING)
@@ -88,11 +95,10 @@ def _pragma(connection: Connection, setting: str) -> None:
     cursor.close()
 
 
-def _lock_postgresql(connection: Connection, note: Note) -> None:
-    for setting in ("statement_timeout", "idle_in_transaction_session_timeout"):
-        # A role may have limits that suit queries; a migration takes the time that it takes.
-        connection.execute(text(f"SET LOCAL {setting} = 0"))
+def _lock_postgresql(connection: Connection, note: Note, *, shared: bool) -> None:
+    unlimited(connection)
+    at_once, patiently = _SHARED_LOCK if shared else _LOCK
     key = {"key": ADVISORY_LOCK}
-    if not connection.scalar(text("SELECT pg_try_advisory_xact_lock(:key)"), key):
+    if not connection.scalar(text(at_once), key):
         note(_WAITING)
-        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), key)
+        connection.execute(text(patiently), key)

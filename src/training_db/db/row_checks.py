@@ -50,7 +50,7 @@ def _without(connection: Connection, table: str, columns: tuple[str, ...]) -> li
     place = "rowid" if connection.dialect.name == "sqlite" else "CAST(ctid AS text)"
     faults = []
     for column in columns:
-        rows = _some(connection, f"SELECT {place} FROM {table} WHERE {column} IS NULL")
+        rows = _some(connection, f"SELECT {place} FROM {table} WHERE {column} IS NULL")  # nosec  # names of ours
         if rows:
             faults.append(f"{table} has rows without {column} (at {rows})")
     return faults
@@ -62,7 +62,7 @@ def _alike(connection: Connection, table: str, columns: tuple[str, ...]) -> list
     present = " AND ".join(f"{column} IS NOT NULL" for column in columns)
     rows = _some(
         connection,
-        f"SELECT {named} FROM {table} WHERE {present} "
+        f"SELECT {named} FROM {table} WHERE {present} "  # nosec  # names of ours
         f"GROUP BY {', '.join(texts)} HAVING count(*) > 1",
     )
     if not rows:
@@ -77,12 +77,12 @@ def _orphans(connection: Connection, table: str, state: State) -> list[str]:
             continue
         parent, key = REFERENCES[column]
         what = "runs" if parent == "training_runs" else "metrics"
-        known = f"SELECT CAST({key} AS text) FROM {parent} WHERE {key} IS NOT NULL"
+        known = f"SELECT CAST({key} AS text) FROM {parent} WHERE {key} IS NOT NULL"  # nosec  # names of ours
         if key not in state.tables.get(parent, ()):
             known = "SELECT ''"
         rows = _some(
             connection,
-            f"SELECT DISTINCT CAST({column} AS text) FROM {table} "
+            f"SELECT DISTINCT CAST({column} AS text) FROM {table} "  # nosec  # names of ours
             f"WHERE {column} IS NOT NULL AND CAST({column} AS text) NOT IN ({known})",
         )
         if rows:

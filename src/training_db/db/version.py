@@ -59,7 +59,7 @@ def read_version(connection: Connection | Session) -> str | None:
         SchemaNewer: The version table has several rows, as no version known here writes.
     """
     try:
-        rows = connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).all()  # noqa: S608 - a constant
+        rows = connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).all()  # nosec  # noqa: S608 - a constant
     except DatabaseError as error:
         if _is_missing_table(error.__cause__):
             return None

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from tenacity import RetryCallState, RetryError, Retrying, wait_exponential, wait_random
 
+from training_db.db.engine import at_once
+from training_db.db.session import primary_only
 from training_db.errors import ConfigurationError, DatabaseUnavailable, SchemaError
 from training_db.recording.complaints import warn
 from training_db.recording.leftover import sending
@@ -157,6 +159,8 @@ class Flusher:
         if self._in_background:
             self._thread.join(timeout)
 
+    @primary_only()
+    @at_once()  # each attempt: between them, what is asked for meanwhile is seen
     def _run(self) -> None:
         while not self._is_over:
             try:
@@ -172,7 +176,7 @@ class Flusher:
             next_flush = self._last_flush + self._flush_seconds
             seconds = min(next_flush, self._last_contact + HEARTBEAT_SECONDS) - monotonic()
             if self._leftovers is not None and self._requests.empty() and seconds > 0:
-                self._send_leftovers()
+                self._send_leftovers(self._leftovers)
                 continue
             with suppress(Empty):
                 self._open.append(self._requests.get(timeout=max(0.0, seconds)))
@@ -321,11 +325,10 @@ class Flusher:
         with suppress(Exception):  # the database does it by itself, if later
             self._db.history.tidy()
 
-    def _send_leftovers(self) -> None:
-        assert self._leftovers is not None  # noqa: S101 - it is looked at by the only caller
+    def _send_leftovers(self, leftovers: Generator[object]) -> None:
         try:
             with self._speaking():
-                next(self._leftovers)
+                next(leftovers)
         except StopIteration:
             self._leftovers = None
         except Exception as error:  # noqa: BLE001 - it is tried again by the next start

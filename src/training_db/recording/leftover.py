@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from training_db.db.session import primary_only
 from training_db.errors import InvalidValue
 from training_db.recording.complaints import warn
 from training_db.recording.place import CORRUPT, SUFFIX, place_of, spools_in
@@ -20,6 +21,7 @@ from training_db.recording.spool import (
     is_damage,
     unlink,
 )
+from training_db.repository.reaping import is_presumed
 from training_db.settings import spool_settings
 from training_db.timestamps import now, parse_timestamp
 
@@ -78,6 +80,7 @@ def status(folder: str | os.PathLike[str] | None = None) -> list[SpoolState]:
     return found
 
 
+@primary_only()
 def sync(
     db: Database, folder: str | os.PathLike[str] | None = None, run_id: str | None = None
 ) -> list[SpoolState]:
@@ -229,14 +232,15 @@ def _end(db: Database, spool: Spool, own_run: str | None) -> bool:
     run = db.runs.find(run_id)
     if run is None or run_id == own_run or spool.meta.get("sets_status") != "yes":
         return True
-    if run["status"] not in ("launched", "running"):
+    if run["status"] not in ("launched", "running") and not is_presumed(run):
         return True
     if spool.meta.get("closing"):
-        if not run["stale"] and _was_heard_since(run["heartbeat_at"], spool):
+        is_at_work = not run["stale"] and not is_presumed(run)
+        if is_at_work and _was_heard_since(run["heartbeat_at"], spool):
             return False
         closed_at = spool.meta.get("closed_at")
         db.runs.update_status(run_id, str(spool.meta["closing"]), ended_at=closed_at)
-    elif run["stale"]:
+    elif run["stale"] and not is_presumed(run):
         host, process = spool.meta.get("host"), spool.meta.get("pid")
         with db.transaction():
             db.events.add(
@@ -249,7 +253,7 @@ def _end(db: Database, spool: Spool, own_run: str | None) -> bool:
                 event_key=f"{spool.writer}:end",
             )
             db.runs.update_status(run_id, "crashed", ended_at=run["heartbeat_at"])
-    elif run["heartbeat_at"] is not None:
+    elif run["heartbeat_at"] is not None and not is_presumed(run):
         return False
     return True
 

@@ -41,7 +41,7 @@ def send(
         run_id: The run, which is there.
         spool: Where the rows are.
         stop: The number of the row to stop before.
-        also: What else belongs to the transaction.
+        also: What else belongs to the transaction, and is done first.
         most_cells: How much to send, about.
 
     Raises:
@@ -77,6 +77,7 @@ def _send(
     last_event = spool.next_event
     events = spool.events()
     with db.transaction():
+        also()
         if columns:
             following = db.history.write(run_id, spool.writer, columns, (batch.first, batch.stop))
             if following < batch.stop:
@@ -94,7 +95,6 @@ def _send(
             )  # fmt: skip
         for number, event in events:
             note(db, run_id, f"{spool.writer}:{number}", **event)
-        also()
     spool.forget(batch)
     # Without any, there are none before the number that comes next.
     spool.forget_events(events[-1][0] + 1 if events else last_event)

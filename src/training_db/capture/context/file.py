@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 FILE_VARIABLE = "WANDB_CONTEXT_FILE"
 SERVICE_VARIABLE = "WANDB_SERVICE"
 """By it wandb says where its process is; a child that used that of its parent would lose rows."""
-_PASSWORD_VARIABLE = "TRAINING_DB_PASSWORD"  # noqa: S105 - the name of a variable
+_PASSWORD_VARIABLE = "TRAINING_DB_PASSWORD"  # nosec  # noqa: S105 - the name of a variable
 _OUR_VARIABLE = "TRAINING_DB_CONTEXT_PASSWORD"
 _FORMAT = 1
 _SECRETS = ("password", "sslpassword", "passfile", "sslkey")

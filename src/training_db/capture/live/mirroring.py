@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from training_db.capture.live.calls import check, overhear
 from training_db.capture.live.run import LiveRun
 from training_db.database import TrainingDB
+from training_db.db.session import primary_only
 from training_db.errors import InvalidValue, TrainingDBError
 from training_db.recording.complaints import shown, warn
 from training_db.recording.drafting import DraftingRecorder
@@ -183,6 +184,7 @@ def _run_id(db: TrainingDB, wandb_id: str) -> str:
     """Return the id of the run in the database, which may have been inserted under another one."""
     found: list[str] = []
 
+    @primary_only()
     def look() -> None:
         try:
             found.extend(

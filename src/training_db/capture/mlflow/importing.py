@@ -11,6 +11,7 @@ from training_db.capture.mlflow.points import read_points
 from training_db.capture.mlflow.source import MLflowDatabase
 from training_db.capture.storing.outcome import ImportOutcome
 from training_db.capture.storing.run_store import RunStore
+from training_db.db.session import primary_only
 from training_db.errors import Conflict, InvalidInput, UnknownName
 from training_db.recording.rows import STEP, TIMESTAMP
 
@@ -147,6 +148,7 @@ def _chosen(about: dict[Any, dict[str, Any]], experiments: str | Iterable[str] |
     return {key for key, one in about.items() if one["name"] in names}
 
 
+@primary_only()
 def _imported(
     db: TrainingDB, mlflow: MLflowDatabase, run_uuid: Any, about: dict[Any, dict[str, Any]]
 ) -> ImportOutcome | None:

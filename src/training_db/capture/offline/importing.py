@@ -11,6 +11,7 @@ from training_db.capture.offline.copies import count_rows, step_column, stored_s
 from training_db.capture.offline.discovery import find_logs
 from training_db.capture.storing.outcome import Comparison, ImportOutcome
 from training_db.capture.storing.run_store import RunStore
+from training_db.db.session import primary_only
 from training_db.errors import DatabaseUnavailable, InvalidInput
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ def imported_logs(
         yield import_log(db, log, progress)
 
 
+@primary_only()
 def import_log(db: TrainingDB, path: Path, progress: Progress | None = None) -> ImportOutcome:
     """Import one log; what makes it unreadable stands in the outcome."""
     one = LogImport(db, path, progress)
@@ -129,6 +131,7 @@ class LogImport:
         """How many bytes of the log have been read."""
         return 0 if self._log is None else self._log.position
 
+    @primary_only()
     def go_on(self) -> None:
         """Store what the log has by now.
 
@@ -146,6 +149,7 @@ class LogImport:
             self._write(store, batch)
         self._finish()
 
+    @primary_only()
     def note_sign_of_life(self) -> None:
         """Note when the run was last alive, as far as its log tells."""
         seen = self._opened().last_seen
@@ -153,6 +157,7 @@ class LogImport:
             self._store.heard_of(seen)
             self._seen = seen
 
+    @primary_only()
     def tell_end(self) -> None:
         """Say that it is done: a log that is cut is so before its end."""
         if self._progress is not None:

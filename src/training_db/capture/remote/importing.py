@@ -22,6 +22,7 @@ from training_db.capture.remote.run import (
 )
 from training_db.capture.storing.outcome import ImportOutcome
 from training_db.capture.storing.run_store import RunStore
+from training_db.db.session import primary_only
 from training_db.errors import (
     InvalidInput,
     InvalidValue,
@@ -110,6 +111,7 @@ def import_wandb_project(
     return [outcomes[number] for number in range(len(runs))]
 
 
+@primary_only()
 def _imported(
     db: TrainingDB, client: WandBClient, run: Run, writing: threading.Lock
 ) -> ImportOutcome:
