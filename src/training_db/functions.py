@@ -12,6 +12,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from training_db.database import TrainingDB
+from training_db.repository.arguments import one_of
 from training_db.repository.filters import And, as_filter
 from training_db.repository.run_queries import NEWEST_FIRST
 from training_db.repository.thresholds import from_thresholds
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from training_db.repository.filters import Filter
     from training_db.repository.run_dict import RunDict
 
+_SCAFFOLD_FILTERS = ("scaffold_id", "cluster_id", "max_pareto_rank", "limit")
 _lock = threading.Lock()
 _chosen: str | os.PathLike[str] | URL | None = None
 _default: tuple[tuple[str | None, ...], TrainingDB] | None = None
@@ -226,6 +228,8 @@ def insert_scaffolds(
 
 def query_scaffolds(run_id: str | None = None, **filters: Any) -> list[dict[str, Any]]:
     """Return scaffolds; see :meth:`ScaffoldRepository.query`."""
+    for name in filters:
+        one_of("scaffold filter", name, _SCAFFOLD_FILTERS)
     return default_db().scaffolds.query(run_id, **filters)
 
 

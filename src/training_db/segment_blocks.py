@@ -75,6 +75,31 @@ def unpack(
     return found
 
 
+def renamed(block: bytes, names: Mapping[int, Any]) -> bytes:
+    """Return a block whose metrics go by other ids, or by names.
+
+    Args:
+        block: What :func:`pack` made.
+        names: What to call each of its metrics.
+
+    Raises:
+        KeyError: One of them has no other name.
+        ValueError: It is no block.
+
+    Example:
+        >>> from training_db.segments import column
+        >>> block = renamed(pack({7: column([0.5], 0)}, 0), {7: 8})
+        >>> list(unpack(block, 0))
+        [8]
+    """
+    try:
+        directory, payload = opened(block)
+        head = orjson.dumps([(names[metric], *rest) for metric, *rest in directory])
+    except struct.error as error:
+        raise ValueError("a block ends before it begins") from error
+    return b"".join((_LENGTH.pack(len(head)), head, payload))
+
+
 def opened(block: bytes) -> tuple[list[Any], memoryview]:
     """Return the directory of a block and what it points at; see :func:`pack`."""
     start = _LENGTH.size + _LENGTH.unpack_from(block)[0]

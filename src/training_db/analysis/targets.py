@@ -11,8 +11,9 @@ import numpy as np
 from training_db.analysis.direction import direction_word
 from training_db.analysis.dynamics.objective_series import objective_series
 from training_db.analysis.fronts.objective_choice import stored_direction
-from training_db.errors import InvalidValue, UnknownName
+from training_db.errors import InvalidValue
 from training_db.extraction import objective_key
+from training_db.repository.arguments import one_of
 from training_db.repository.filters import (
     And,
     ColumnField,
@@ -89,8 +90,7 @@ def target_of(source: Source, text: str, statistic: str | None = None) -> Target
         raise InvalidValue(
             f"{text} has no statistic {statistic!r}; objectives and metrics have some"
         )
-    if statistic not in known:
-        raise UnknownName("statistic", statistic, known)
+    one_of("statistic", statistic, known)
     return Target(f"{text} ({statistic})", field)
 
 

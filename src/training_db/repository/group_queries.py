@@ -18,6 +18,7 @@ from training_db.models import (
     run_objectives,
     training_runs,
 )
+from training_db.repository.arguments import names_in, one_of
 from training_db.repository.base import Repository
 from training_db.repository.filters import as_filter
 from training_db.repository.gathering import gather
@@ -134,19 +135,19 @@ class GroupQueries(Repository):
             UnknownName: There is no such attribute, objective or statistic.
             InvalidInput: A filter that cannot be used.
         """
-        if statistic not in OBJECTIVE_STATISTICS:
-            raise UnknownName("statistic", statistic, OBJECTIVE_STATISTICS)
+        one_of("statistic", statistic, OBJECTIVE_STATISTICS)
+        wanted = None if names is None else names_in(names, "objective")
         column = _OBJECTIVE[statistic]
         asked = select(
             _OBJECTIVE.run_id.label("run"),
             _OBJECTIVE.objective_name.label("name"),
             type_coerce(column, Double).label("value"),
         ).where(column > -math.inf, column < math.inf)
-        if names is not None:
-            asked = asked.where(_OBJECTIVE.objective_name.in_([_name(name) for name in names]))
+        if wanted is not None:
+            asked = asked.where(_OBJECTIVE.objective_name.in_([_name(name) for name in wanted]))
         with self._transactions(writes=False) as connection:
             found = gather(connection, Attribute(by), as_filter(filters), _RUN.run_id, asked)
-            for name in set(names or ()) - {one.name for one in found}:
+            for name in set(wanted or ()) - {one.name for one in found}:
                 _require_objective(connection, name)
         return found
 
@@ -173,8 +174,7 @@ class GroupQueries(Repository):
             UnknownName: There is no such attribute or statistic.
             InvalidInput: A filter that cannot be used.
         """
-        if statistic not in METRIC_STATISTICS:
-            raise UnknownName("statistic", statistic, METRIC_STATISTICS)
+        one_of("statistic", statistic, METRIC_STATISTICS)
         column = run_metrics.c[statistic]
         with self._transactions(writes=False) as connection:
             asked = select(

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import select
 
 from training_db.db.engine import reclaim
 from training_db.errors import InvalidValue
-from training_db.models import run_history_tails, run_metrics
+from training_db.models import run_history_tails, run_metrics, training_runs
 from training_db.models.types import LARGEST
 from training_db.records import history_columns
+from training_db.repository.arguments import names_in, whole_number, whole_numbers
 from training_db.repository.base import run_key, run_number
+from training_db.repository.filter_sql import condition
+from training_db.repository.filters import as_filter
 from training_db.repository.history_counts import stored_counts
 from training_db.repository.history_deletion import delete_history, delete_metrics, forget_writer
 from training_db.repository.history_json import is_list
 from training_db.repository.history_layout import MOVED, moved_length
 from training_db.repository.history_names import check_metric_name, require_metric
-from training_db.repository.history_queries import HistoryQueries
+from training_db.repository.history_queries import HistoryQueries, span_of
 from training_db.repository.history_reading import AXIS_NAMES, stored_columns
 from training_db.repository.history_writing import (
     compact_tail,
@@ -24,12 +30,16 @@ from training_db.repository.history_writing import (
     write_rows,
     writers_of,
 )
+from training_db.repository.keeping import Keep
+from training_db.repository.retention import Thinned, may_be_thinned, refuse_while_alive, thin
 from training_db.repository.writers import can_be_extended, new_writer
 from training_db.segments import SEGMENT_CELLS, Column, column
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable
+    from datetime import timedelta
 
+    from training_db.repository.filters import Filter
     from training_db.repository.history_reading import Writers
 
 
@@ -105,9 +115,13 @@ class HistoryRepository(HistoryQueries):
 
         Raises:
             RunNotFound: There is no such run.
+            InvalidValue: What is passed is of another type.
         """
+        writer, span = whole_number(writer, "the writer"), whole_numbers(rows, "rows")
+        if len(span) != 2 or not isinstance(columns, Mapping):
+            raise InvalidValue("pass columns by their names, and the first row and the one after")
         with self._transactions(writes=True) as connection:
-            return write_rows(connection, run_id, writer, columns, rows)
+            return write_rows(connection, run_id, writer, columns, (span[0], span[1]))
 
     def progress(self, run_id: str, writer: int) -> int:
         """Return the next row of a writer: how many of its rows are there."""
@@ -158,8 +172,9 @@ class HistoryRepository(HistoryQueries):
             >>> db.history.counts("h5"), db.history.counts("h5", rows=2)
             ({'loss': 2, 'lr': 3}, {'loss': 1, 'lr': 2})
         """
+        asked = None if writers is None else whole_numbers(writers, "writers")
         with self._transactions(writes=False) as connection:
-            return stored_counts(connection, run_number(connection, run_id), writers, rows)
+            return stored_counts(connection, run_number(connection, run_id), asked, rows)
 
     def columns_of(
         self,
@@ -182,11 +197,13 @@ class HistoryRepository(HistoryQueries):
         Returns:
             For each writer its columns by name.
         """
-        wanted = None if metrics is None else {*metrics, *AXIS_NAMES}
+        wanted = None if metrics is None else {*names_in(metrics, "metric"), *AXIS_NAMES}
+        span = None if steps is None else span_of(steps)
+        asked, first_row = whole_numbers(writers, "writers"), whole_number(first_row, "first_row")
         with self._transactions(writes=False) as connection:
             present = writers_of(connection, run_number(connection, run_id))
-            since = {one: first_row if one in writers else LARGEST for one in present}
-            found = stored_columns(connection, [run_key(run_id)], wanted, steps, since)
+            since = {one: first_row if one in asked else LARGEST for one in present}
+            found = stored_columns(connection, [run_key(run_id)], wanted, span, since)
         return found.get(run_id, {})
 
     def compact(self, run_id: str, writer: int | None = None) -> None:
@@ -233,6 +250,77 @@ class HistoryRepository(HistoryQueries):
         """Make the space free again that a live run leaves behind; not in a transaction."""
         reclaim(self._transactions.engine, run_history_tails, run_metrics)
 
+    def retainable(
+        self,
+        older_than: timedelta,
+        filters: Mapping[str, Any] | str | Filter | None = None,
+        statuses: Iterable[str] | None = None,
+    ) -> list[str]:
+        """Return the runs whose history may be thinned out by now, in the order of their numbers.
+
+        Args:
+            older_than: They ended, or were heard of last, before so long by the database's clock.
+            filters: Which runs to look at, as for ``db.runs.query``.
+            statuses: Where they stand; without it, completed, failed and crashed.
+
+        Returns:
+            Their ids. A run that a recorder is writing to is none of them.
+
+        Raises:
+            UnknownName: A status that does not exist.
+            InvalidValue: An age that is none.
+
+        Example:
+            >>> from datetime import timedelta
+            >>> db = getfixture("example_db")
+            >>> _ = db.runs.insert("h7", status="completed", history_json={"loss": [2.0, 1.0]})
+            >>> db.history.retainable(timedelta(0)), db.history.retainable(timedelta(days=1))
+            (['h7'], [])
+        """
+        tree = as_filter(filters)
+        with self._transactions(writes=False) as connection:
+            chosen = select(training_runs.c.run_id).where(
+                condition(tree), may_be_thinned(connection, older_than, statuses)
+            )
+            return list(connection.scalars(chosen.order_by(training_runs.c.number)))
+
+    def thin(self, run_id: str, keep: str, *, dry_run: bool = False) -> Thinned:
+        """Keep some of the history of a run that is over, and drop the rest for good.
+
+        Rows keep their steps. What :attr:`metrics` say stays as it was over all of the history,
+        and so do the rows of ``run_history_key_metrics``. An event of the run says what went.
+
+        Args:
+            run_id: The run.
+            keep: ``"every:10"`` for the first of every ten rows of each metric, and its last, least
+                and greatest value; ``"metrics:loss,lr"`` for these metrics alone;
+                ``"key-metrics"`` for loss, gradient norm, learning rate and objectives at the rows
+                of ``run_history_key_metrics``.
+            dry_run: Whether only to count.
+
+        Returns:
+            How many values and bytes there were, and are. A second time changes nothing.
+
+        Raises:
+            RunNotFound: There is no such run.
+            InvalidValue: ``keep`` is none of these.
+            Conflict: A recorder is writing to the run.
+
+        Example:
+            >>> db = getfixture("example_db")
+            >>> _ = db.runs.insert("h8")
+            >>> _ = db.history.append("h8", {"loss": [9.0, 8.0, 7.0, 6.0, 5.0, 4.0]})
+            >>> db.history.thin("h8", "every:4").cells_after
+            3
+            >>> db.history.arrays("h8", "loss")["h8"]["loss"].x.tolist()
+            [0, 4, 5]
+        """
+        rule = Keep.parse(keep)
+        with self._transactions(writes=not dry_run) as connection:
+            number = (run_number if dry_run else lock_run)(connection, run_id)
+            refuse_while_alive(connection, run_id, number)
+            return thin(connection, run_id, number, rule, dry_run=dry_run)
+
     def delete(self, run_id: str, metrics: str | Iterable[str] | None = None) -> int:
         """Delete the history of a run, or of some of its metrics.
 
@@ -251,7 +339,7 @@ class HistoryRepository(HistoryQueries):
             number = lock_run(connection, run_id)
             if metrics is None:
                 return delete_history(connection, run_id, number)
-            names = [metrics] if isinstance(metrics, str) else list(metrics)
+            names = names_in(metrics, "metric")
             for name in names:
                 require_metric(connection, [run_id], name)
             return delete_metrics(connection, run_id, number, names)

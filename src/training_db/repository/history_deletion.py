@@ -104,14 +104,22 @@ def forget_writer(connection: Connection, run_id: str, number: int, writer: int)
     connection.execute(delete(run_metrics).where(run_metrics.c.run_number == number))
     names = list(stored_counts(connection, number))
     for start in range(0, len(names), _METRICS_AT_ONCE):
-        _make_totals_anew(connection, run_id, number, names[start : start + _METRICS_AT_ONCE])
+        make_totals_anew(connection, run_id, number, names[start : start + _METRICS_AT_ONCE])
     _make_key_metrics_anew(connection, run_id, list(filter(_is_key_metric, names)))
     return cells
 
 
-def _make_totals_anew(
+def make_totals_anew(
     connection: Connection, run_id: str, number: int, names: Sequence[str]
 ) -> None:
+    """Add what some metrics of a run came to, from what is stored of them.
+
+    Args:
+        connection: A connection inside a transaction that holds the run's row.
+        run_id: The run.
+        number: Its number.
+        names: The metrics, which have no totals.
+    """
     ids = known_metrics(connection, names)
     stored = stored_columns(connection, [run_id], {*names, *AXIS_NAMES}).get(run_id, {})
     # In the order of the writers: of equal steps the later one's value counts.

@@ -112,5 +112,5 @@ def require_metric(connection: Connection, runs: Sequence[str] | None, name: str
         of_runs = select(run_metrics.c.metric_id).where(run_metrics.c.run_number.in_(numbers))
         names = names.where(metric_names.c.id.in_(of_runs))
     present = connection.scalars(names).all()
-    if name not in present:
+    if not isinstance(name, str) or name not in present:
         raise MetricNotFound(name, present)

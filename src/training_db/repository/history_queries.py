@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from sqlalchemy import select
 
-from training_db.errors import InvalidValue, UnknownName
+from training_db.errors import InvalidValue
 from training_db.history_rules import AXES
 from training_db.models import metric_names, run_metrics
+from training_db.repository.arguments import names_in, one_of
 from training_db.repository.base import Repository, page_size, require_run, run_key, run_number
 from training_db.repository.downsampling import MIN_MAX, min_max
 from training_db.repository.filters import as_filter, plain
@@ -128,13 +129,11 @@ class HistoryQueries(Repository):
             x: The axis.
             duplicates: ``"last"`` or ``"all"``.
         """
-        if x not in AXES:
-            raise UnknownName("axis", x, AXES)
-        if duplicates not in _DUPLICATES:
-            raise UnknownName("way with duplicates", duplicates, _DUPLICATES)
-        runs = [run_ids] if isinstance(run_ids, str) else list(dict.fromkeys(run_ids))
-        wanted = None if metrics is None else _names(metrics)
-        span = None if steps is None else _span(steps)
+        one_of("axis", x, AXES)
+        one_of("way with duplicates", duplicates, _DUPLICATES)
+        runs = names_in(run_ids, "run")
+        wanted = None if metrics is None else names_in(metrics, "metric")
+        span = None if steps is None else span_of(steps)
         columns = None if wanted is None else {*wanted, *AXIS_NAMES}
         with self._transactions(writes=False) as connection:
             stored = stored_columns(connection, [run_key(one) for one in runs], columns, span)
@@ -238,7 +237,7 @@ class HistoryQueries(Repository):
             [1.0, 0.5]
         """
         known = {} if since is None else _read_cursor(since)
-        wanted = None if metrics is None else _names(metrics)
+        wanted = None if metrics is None else names_in(metrics, "metric")
         columns = None if wanted is None else {*wanted, *AXIS_NAMES}
         with self._transactions(writes=False) as connection:
             stored = stored_columns(connection, [run_key(run_id)], columns, since=known)
@@ -342,15 +341,16 @@ class HistoryQueries(Repository):
             return text
 
 
-def _names(metrics: str | Iterable[str]) -> list[str]:
-    return [metrics] if isinstance(metrics, str) else list(dict.fromkeys(metrics))
-
-
 def _there(writers: Writers) -> list[str]:
     return list(dict.fromkeys(name for columns in writers.values() for name in columns))
 
 
-def _span(steps: tuple[float, float]) -> tuple[float, float]:
+def span_of(steps: tuple[float, float]) -> tuple[float, float]:
+    """Return both ends of a range of steps, which the caller passed.
+
+    Raises:
+        InvalidValue: They are none.
+    """
     try:
         low, high = (plain(end) for end in steps)
         are_numbers = isinstance(low, (int, float)) and isinstance(high, (int, float))

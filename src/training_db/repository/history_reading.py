@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sqlalchemy import LargeBinary, and_, bindparam, cast, literal, null, or_, select, union_all
 
 from training_db.documents import is_storable
+from training_db.errors import DatabaseError
 from training_db.history_rules import AXES
 from training_db.models import (
     metric_names,
@@ -90,18 +91,16 @@ def stored_columns(
     for position, (writer, row) in enumerate(known.items()):
         values |= {f"writer_{position}": writer, f"row_{position}": row}
     parts: dict[str, dict[int, dict[str, list[Column]]]] = {}
-    by_id: dict[int, str] | None = None
+    by_id: dict[int, str] = {}
     # SQLite would carry the cells along through its sorting.
     rows = sorted(connection.execute(statement, values).all(), key=itemgetter(1, 2))
-    for run_id, writer, first_row, name, count, kind, row_numbers, cells in rows:
-        columns = parts.setdefault(run_id, {}).setdefault(writer, {})
-        if kind is not None:
-            columns.setdefault(name, []).append(decode(kind, cells, first_row, count, row_numbers))
-            continue
-        if by_id is None:
+    for stored in rows:
+        run_id, writer, _first_row, _name, _count, kind, *_ = stored
+        if kind is None and not by_id:
             by_id = _names_of(connection, names)
-        for metric, column in unpack(cells, first_row, by_id.keys()).items():
-            columns.setdefault(by_id[metric], []).append(column)
+        columns = parts.setdefault(run_id, {}).setdefault(writer, {})
+        for name, column in _decoded(stored, by_id).items():
+            columns.setdefault(name, []).append(column)
     return {
         run_id: {
             writer: {name: joined(some) for name, some in columns.items()}
@@ -109,6 +108,20 @@ def stored_columns(
         }
         for run_id, writers in parts.items()
     }
+
+
+def _decoded(stored: Any, by_id: Mapping[int, str]) -> dict[str, Column]:
+    run_id, _writer, first_row, name, count, kind, row_numbers, cells = stored
+    try:
+        if kind is not None:
+            return {name: decode(kind, cells, first_row, count, row_numbers)}
+        found = unpack(cells, first_row, by_id.keys())
+    except Exception as error:  # damaged bytes fail in any way
+        raise DatabaseError(
+            f"the history of run {run_id!r} is damaged: {name or 'all'} from row {first_row} on "
+            f"cannot be decoded ({error}); run: training-db doctor --thorough"
+        ) from error
+    return {by_id[metric]: column for metric, column in found.items()}
 
 
 @lru_cache(maxsize=64)  # making one takes longer than running it

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import func, literal, null, select, true
 
 from training_db.documents import check_text
-from training_db.errors import InvalidValue, MetricNotFound, UnknownName
+from training_db.errors import InvalidValue, MetricNotFound
 from training_db.models import METRIC_STATISTICS, metric_names, run_metrics, training_runs
+from training_db.repository.arguments import one_of
 from training_db.repository.base import Repository, as_dicts, page_size, run_number
 from training_db.repository.filter_rows import MODES, within
 from training_db.repository.filter_sql import condition
@@ -66,10 +67,9 @@ class MetricRepository(Repository):
             >>> db.metrics.best("loss", statistic="last")[0]["run_id"]
             'r2'
         """
-        if mode not in MODES:
-            raise UnknownName("mode", mode, MODES)
-        if statistic is not None and statistic not in METRIC_STATISTICS:
-            raise UnknownName("statistic", statistic, METRIC_STATISTICS)
+        one_of("mode", mode, MODES)
+        if statistic is not None:
+            one_of("statistic", statistic, METRIC_STATISTICS)
         value = _METRIC[statistic or mode]
         step = null() if statistic == "mean" else _METRIC[f"{value.name}_step"]
         run = training_runs.c
@@ -152,6 +152,8 @@ class MetricRepository(Repository):
         Args:
             prefix: Only those that begin with it.
         """
+        if not isinstance(prefix, str):
+            raise InvalidValue(f"the prefix {prefix!r} is no text")
         with self._transactions(writes=False) as connection:
             return _names(connection, prefix)
 

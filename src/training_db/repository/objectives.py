@@ -8,10 +8,11 @@ from sqlalchemy import select, update
 
 from training_db.db.engine import upsert
 from training_db.documents import check_text
-from training_db.errors import InvalidValue, ObjectiveNotFound, UnknownName
+from training_db.errors import InvalidValue, ObjectiveNotFound
 from training_db.extraction import summary_objectives
 from training_db.models import OBJECTIVE_STATISTICS, run_objectives, training_runs
 from training_db.models.run import NEWEST_FIRST
+from training_db.repository.arguments import list_of, one_of
 from training_db.repository.base import (
     Repository,
     as_dicts,
@@ -21,7 +22,7 @@ from training_db.repository.base import (
     shown_columns,
 )
 from training_db.repository.filter_sql import condition
-from training_db.repository.filters import as_filter
+from training_db.repository.filters import Field, as_filter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from training_db.extraction import Objectives
-    from training_db.repository.filters import Field
     from training_db.repository.run_scores import RunScores
 
 _SHOWN = select(*shown_columns(run_objectives, without=["id"]))
@@ -92,8 +92,7 @@ class ObjectiveRepository(Repository):
         """
         from training_db.records import ObjectiveFields, checked
 
-        if metric_type not in OBJECTIVE_STATISTICS:
-            raise UnknownName("metric type", metric_type, OBJECTIVE_STATISTICS)
+        one_of("metric type", metric_type, OBJECTIVE_STATISTICS)
         change = checked(ObjectiveFields, {metric_type: value})
         with self._transactions(writes=True) as connection:
             statement = update(run_objectives).where(
@@ -238,12 +237,12 @@ class ObjectiveRepository(Repository):
         """
         from training_db.repository.run_scores import run_scores, score_field  # they load numpy
 
-        if statistic not in OBJECTIVE_STATISTICS:
-            raise UnknownName("statistic", statistic, OBJECTIVE_STATISTICS)
+        one_of("statistic", statistic, OBJECTIVE_STATISTICS)
+        asked = [names] if isinstance(names, str) else list_of(names, "numbers of a run")
         with self._transactions(writes=False) as connection:
             fields = [
-                score_field(connection, _name(one), statistic) if isinstance(one, str) else one
-                for one in names
+                one if isinstance(one, Field) else score_field(connection, _name(one), statistic)
+                for one in asked
             ]
             return run_scores(connection, fields, as_filter(filters))
 

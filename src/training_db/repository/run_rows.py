@@ -116,7 +116,11 @@ def new_rows(
     histories: dict[str, Any] = {}
     moment = now()
     defaults = {"status": "launched", "created_at_db": moment, "updated_at_db": moment}
-    for number, run in enumerate(runs):
+    try:
+        numbered = enumerate(runs)
+    except TypeError:
+        raise InvalidValue(f"{runs!r} is no list of runs") from None
+    for number, run in numbered:
         try:
             if not isinstance(run, Mapping):
                 raise InvalidValue(f"{run!r} is no mapping with a run_id")

@@ -66,6 +66,8 @@ class RunScores:
 def score_field(connection: Connection, name: str, statistic: str | None = None) -> Field:
     """Say which number of a run a name means, see ``db.objectives.score_field``."""
     meant = _meant(connection, name)
+    if statistic is not None and not isinstance(statistic, str):
+        raise InvalidValue(f"the statistic {statistic!r} is no text")
     match meant:
         case ObjectiveField(objective) if not _has_objective(connection, objective):
             raise UnknownName("objective", objective, _objectives(connection))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import insert, select, type_coerce, update
+from sqlalchemy import case, insert, null, select, type_coerce, update
 
 from training_db.db.engine import bulk_insert
 from training_db.errors import Conflict, InvalidValue, RunExists, RunNotFound
 from training_db.extraction import RULES, ExtractionRules
 from training_db.models import run_objectives, training_runs
 from training_db.models.types import Timestamp, utc_now
+from training_db.repository import reaping
 from training_db.repository.base import require_run, run_key
 from training_db.repository.objectives import upsert_objectives
 from training_db.repository.run_queries import RunQueries
@@ -18,8 +19,9 @@ from training_db.timestamps import now, parse_timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from datetime import timedelta
 
-    from sqlalchemy import Connection
+    from sqlalchemy import ColumnElement, Connection
 
     from training_db.db.session import Transactions
 
@@ -201,7 +203,8 @@ class RunRepository(RunQueries):
     def beat(self, run_id: str) -> None:
         """Note that a run is alive, by the clock of the database.
 
-        A run that is launched or running and has not beaten for a while is shown as ``stale``.
+        A run that is launched or running and has not beaten for a while is shown as ``stale``. One
+        that was taken for crashed, as :meth:`reap` does, is running again.
 
         Raises:
             RunNotFound: There is no such run.
@@ -214,9 +217,40 @@ class RunRepository(RunQueries):
             False
         """
         with self._transactions(writes=True) as connection:
-            statement = update(training_runs).where(training_runs.c.run_id == run_key(run_id))
-            if connection.execute(statement.values(heartbeat_at=utc_now())).rowcount == 0:
+            if not reaping.beat(connection, run_key(run_id)):
                 raise RunNotFound(run_id)
+
+    def reap(
+        self, older_than: timedelta = reaping.QUIET, *, dry_run: bool = False
+    ) -> list[dict[str, Any]]:
+        """Take runs for crashed whose heartbeat is long gone, by the clock of the database.
+
+        They end at their last heartbeat, and an event says so. A run that beats again, after an
+        outage of its network, is running again. Runs in the trash stay as they are, and so do
+        those that never beat: nobody promised to hear of them.
+
+        Args:
+            older_than: How long nothing was heard of them.
+            dry_run: Whether only to look.
+
+        Returns:
+            For each of these runs its ``run_id``, ``number``, ``host`` and ``heartbeat_at``, and
+            the ``status`` that it had.
+
+        Raises:
+            InvalidValue: The time is negative, or too long.
+
+        Example:
+            >>> db = getfixture("example_db")
+            >>> _ = db.runs.insert("r12", status="running")
+            >>> db.runs.beat("r12")
+            >>> db.runs.reap()
+            []
+        """
+        with self._transactions(writes=not dry_run) as connection:
+            silent = reaping.silent_runs(connection, older_than)
+            reaped = [run for run in silent if dry_run or reaping.mark_crashed(connection, run)]
+        return [{name: run[name] for name in reaping.SHOWN} for run in reaped]
 
     def delete(self, *run_ids: str) -> int:
         """Move runs to the trash: all of them, or none.
@@ -275,15 +309,20 @@ class RunRepository(RunQueries):
         run = training_runs.c
         times = select(
             type_coerce(run.started_at, Timestamp).label("started_at"),
-            type_coerce(run.ended_at, Timestamp).label("ended_at"),
-            run.duration_seconds,
+            # An end that is only presumed gives way to one that is known.
+            type_coerce(_unless_presumed(run.ended_at), Timestamp).label("ended_at"),
+            _unless_presumed(run.duration_seconds).label("duration_seconds"),
         )
-        found = connection.execute(
-            times.where(training_runs.c.run_id == run_key(run_id)).with_for_update()
-        ).first()
+        # Not from those who add rows that refer to it, and may want to change it next.
+        locked = times.where(run.run_id == run_key(run_id)).with_for_update(key_share=True)
+        found = connection.execute(locked).first()
         if found is None:
             raise RunNotFound(run_id)
         return {name: _moment(value) for name, value in found._asdict().items()}
+
+
+def _unless_presumed(column: ColumnElement[Any]) -> ColumnElement[Any]:
+    return case((reaping.PRESUMED, null()), else_=column)
 
 
 def _replace_history(connection: Connection, run_id: str, history: Any) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy import select
 from training_db.db.engine import upsert
 from training_db.errors import InvalidValue
 from training_db.models import run_objectives, run_scaffolds, training_runs
+from training_db.repository.arguments import list_of, names_in
 from training_db.repository.base import (
     Repository,
     as_dicts,
@@ -158,8 +159,9 @@ class ScaffoldRepository(Repository):
         """
         from training_db.repository.scaffold_ranks import scaffold_scores  # it loads numpy
 
+        asked = names_in(names, "objective")
         with self._transactions(writes=False) as connection:
-            return scaffold_scores(connection, names, _of_which(connection, run_id, filters))
+            return scaffold_scores(connection, asked, _of_which(connection, run_id, filters))
 
     def directions(
         self, *, run_id: str | None = None, filters: Any = None
@@ -219,8 +221,10 @@ class ScaffoldRepository(Repository):
             >>> [row["scaffold_id"] for row in db.scaffolds.query("r1", max_pareto_rank=1)]
             ['benzene']
         """
-        from training_db.repository.scaffold_ranks import write_ranks
+        from training_db.repository.scaffold_ranks import ScaffoldScores, write_ranks
 
+        if not isinstance(scores, ScaffoldScores):
+            raise InvalidValue(f"{scores!r} is not what db.scaffolds.scores() returned")
         with self._transactions(writes=True) as connection:
             return write_ranks(connection, scores, ranks)
 
@@ -239,11 +243,7 @@ def _listed(
 ) -> Iterable[dict[str, Any]]:
     if isinstance(scaffolds, Mapping):
         return [{"scaffold_id": one, "scores_json": scores} for one, scores in scaffolds.items()]
-    if not isinstance(scaffolds, Iterable):
-        raise InvalidValue(
-            f"the scaffolds are {scaffolds!r}; pass a list of mappings, or a mapping"
-        )
-    return [_renamed(one) for one in scaffolds]
+    return [_renamed(one) for one in list_of(scaffolds, "mappings, one a scaffold")]
 
 
 def _renamed(scaffold: Mapping[str, Any]) -> dict[str, Any]:

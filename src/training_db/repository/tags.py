@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, select
 
 from training_db.db.engine import upsert
+from training_db.errors import InvalidValue
 from training_db.models import run_tags
 from training_db.repository.base import Repository, run_number
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable
 
 _TAG = run_tags.c
 
@@ -41,7 +43,7 @@ class TagRepository(Repository):
             >>> [run["run_id"] for run in db.runs.query("tag.paper = 'figure 2'")]
             ['r1']
         """
-        self.add_many(run_id, {name: value})
+        self._add(run_id, [(name, value)])
 
     def add_many(self, run_id: str, tags: Mapping[str, str | None]) -> None:
         """Pin tags to a run: all of them, or none.
@@ -61,9 +63,14 @@ class TagRepository(Repository):
             >>> db.tags.of("r3")
             {'keep': None, 'paper': 'figure 2'}
         """
+        if not isinstance(tags, Mapping):
+            raise InvalidValue(f"{tags!r} is no mapping of tags to values; pass {{'keep': None}}")
+        self._add(run_id, [(name, tags[name]) for name in tags])
+
+    def _add(self, run_id: str, tags: Iterable[tuple[Any, Any]]) -> None:
         from training_db.records import TagFields, checked
 
-        rows = [checked(TagFields, {"name": name, "value": tags[name]}) for name in tags]
+        rows = [checked(TagFields, {"name": name, "value": value}) for name, value in tags]
         with self._transactions(writes=True) as connection:
             number = {"run_number": run_number(connection, run_id)}
             upsert(connection, run_tags, ("run_number", "name"), [row | number for row in rows])

@@ -7,6 +7,7 @@ from typing import Any
 
 from training_db.errors import InvalidValue, UnknownName
 from training_db.models import OBJECTIVE_STATISTICS
+from training_db.repository.arguments import one_of
 from training_db.repository.filters import (
     OPERATORS,
     Among,
@@ -57,9 +58,7 @@ def _tests(name: str, threshold: Any) -> list[Filter]:
         return [_bound(name, bound, plain(value)) for bound, value in threshold.items()]
     if isinstance(threshold, (tuple, list)) and len(threshold) == 2:
         operator, value = threshold[0], plain(threshold[1])
-        if operator not in OPERATORS:
-            raise UnknownName("operator", operator, OPERATORS)
-        return [Compare(ObjectiveField(name), operator, value)]
+        return [Compare(ObjectiveField(name), one_of("operator", operator, OPERATORS), value)]
     if isinstance(threshold, bool) or not isinstance(threshold, (int, float)):
         raise InvalidValue(
             f"the threshold {threshold!r} of {name} is no number, (operator, number) or mapping"

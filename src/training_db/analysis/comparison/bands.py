@@ -10,8 +10,9 @@ import numpy as np
 
 from training_db.analysis.curves.curve import bounded, floats_of
 from training_db.analysis.intervals import check_confidence
-from training_db.errors import InvalidValue, UnknownName
+from training_db.errors import InvalidValue
 from training_db.extras import load
+from training_db.repository.arguments import one_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -105,8 +106,7 @@ def band(
         >>> one.middle.tolist(), one.low.tolist(), one.runs.tolist()
         ([3.0, 2.0, 0.0], [2.5, 1.5, nan], [2, 2, 1])
     """
-    if statistic not in STATISTICS:
-        raise UnknownName("statistic", statistic, STATISTICS)
+    one_of("statistic", statistic, STATISTICS)
     if isinstance(n, bool) or not isinstance(n, int) or not 2 <= n <= MOST_STEPS:
         raise InvalidValue(f"n is {n!r}; pass a whole number of steps from 2 to {MOST_STEPS:,}")
     check_confidence(confidence)

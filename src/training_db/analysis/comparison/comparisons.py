@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,12 +12,12 @@ from training_db.analysis.comparison.groups import grouped
 from training_db.analysis.comparison.side_by_side import SideBySide, facts_of, side_by_side
 from training_db.analysis.intervals import RESAMPLES, check_confidence, check_draws
 from training_db.analysis.source import Questions
-from training_db.errors import InvalidValue
 from training_db.models import METRIC_STATISTICS
+from training_db.repository.arguments import names_in
 from training_db.repository.grouping import identity
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping, Sequence
+    from collections.abc import Hashable, Iterable, Mapping, Sequence
 
     from training_db.analysis.comparison.bands import Band
     from training_db.analysis.comparison.costs import Costs
@@ -50,7 +49,7 @@ class Comparisons(Questions):
             >>> [(row.name, row.values) for row in db.analysis.side_by_side(["r1", "r2"]).rows]
             [('lr', (0.1, 0.2))]
         """
-        asked = list(dict.fromkeys(_names(run_ids)))
+        asked = names_in(run_ids, "run")
         source = self._source
         sides = {
             run_id: facts_of(
@@ -116,15 +115,16 @@ class Comparisons(Questions):
         check_confidence(confidence)
         check_draws(resamples, seed)
         statistics = self._source.statistics
-        if objectives is None and metric:
+        metrics = [] if metric is None else [one for one in names_in(metric, "metric") if one]
+        if objectives is None and metrics:
             objectives = ()
-        names = None if objectives is None else _names(objectives)
+        names = None if objectives is None else names_in(objectives, "objective")
         counts = statistics.counts(by, filters)
         gathered: list[Gathered] = []
         if names is None or names:
             gathered += statistics.objective_values(by, names, filters, statistic)
         taken = {one.name for one in gathered}
-        for name in _names(metric or ()):
+        for name in metrics:
             of_metric = statistics.metric_values(by, *self._metric(name), filters=filters)
             shown = f"metric.{name}" if name in taken else name
             gathered += [replace(one, name=shown) for one in of_metric]
@@ -221,7 +221,7 @@ class Comparisons(Questions):
                 name: crash_groups(
                     statistics.counts(name, filters), statistics.endings(name, filters), confidence
                 )
-                for name in _names(by)
+                for name in names_in(by, "attribute")
             },
         )
 
@@ -277,11 +277,3 @@ class Comparisons(Questions):
             ['p1']
         """
         return self._source.statistics.without_blog_post(filters)
-
-
-def _names(asked: str | Iterable[str]) -> list[str]:
-    if isinstance(asked, str):
-        return [asked]
-    if not isinstance(asked, Iterable):
-        raise InvalidValue(f"{asked!r} is no name and no list of names")
-    return list(asked)

@@ -234,6 +234,8 @@ class Dynamics(ObjectiveConflicts):
     ) -> Iterable[tuple[str, Series]]:
         if run_id is None:
             return self._series(metric, filters)
+        if not isinstance(metric, str):
+            raise InvalidValue(f"the metric {metric!r} is no name; pass text, such as 'loss'")
         if filters:
             raise InvalidValue("there are both a run_id and filters; pass one of them")
         return [(run_id, self._source.history.arrays(run_id, metric)[run_id][metric])]

@@ -12,6 +12,7 @@ from training_db.analysis.dynamics.looks import ConflictLook
 from training_db.analysis.dynamics.objective_series import objective_series
 from training_db.analysis.source import Questions
 from training_db.errors import InvalidValue, UnknownName
+from training_db.repository.arguments import names_in
 from training_db.segments import numbers
 
 if TYPE_CHECKING:
@@ -68,8 +69,7 @@ class ObjectiveConflicts(Questions):
             >>> [(one.better, one.worse, one.since) for one in look.conflicts]
             [('QED', 'SA', 0)]
         """
-        wanted = [objectives] if isinstance(objectives, str) else objectives
-        names = None if wanted is None else list(dict.fromkeys(wanted))
+        names = None if objectives is None else names_in(objectives, "objective")
         if run_id is not None and filters:
             raise InvalidValue("there are both a run_id and filters; pass one of them")
         run_ids = self._source.runs.ids(filters) if run_id is None else [run_id]

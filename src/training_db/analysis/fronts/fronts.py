@@ -24,6 +24,7 @@ from training_db.analysis.fronts.scaffold_groups import (
 from training_db.analysis.source import Questions
 from training_db.errors import InvalidValue, UnknownName
 from training_db.models import OBJECTIVE_STATISTICS
+from training_db.repository.arguments import one_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -89,13 +90,12 @@ class Fronts(Questions):
         asked = asked_objectives(objectives)
         is_said = asked is not None and None not in asked.values()
         stored = {} if is_said else self._stored_directions(asked, filter)
-        chosen = asked or dict.fromkeys(stored)
-        if statistic not in OBJECTIVE_STATISTICS:
-            raise UnknownName("statistic", statistic, OBJECTIVE_STATISTICS)
-        meant = {name: self._source.objectives.score_field(name, statistic) for name in chosen}
+        named = asked or dict.fromkeys(stored)
+        one_of("statistic", statistic, OBJECTIVE_STATISTICS)
+        meant = {name: self._source.objectives.score_field(name, statistic) for name in named}
         directions = {
             name: said or stored_direction(name, meant[name], stored)
-            for name, said in chosen.items()
+            for name, said in named.items()
         }
         scores = self._source.objectives.scores(list(meant.values()), filter)
         return _front(scores.run_ids, scores.values, directions, reference)[0]
@@ -150,8 +150,7 @@ class Fronts(Questions):
             >>> [row["pareto_rank"] for row in db.scaffolds.query("r1", scaffold_id="biphenyl")]
             [2]
         """
-        if scope not in _SCOPES:
-            raise UnknownName("scope", scope, _SCOPES)
+        one_of("scope", scope, _SCOPES)
         asked = asked_objectives(objectives)
         stored = self._source.scaffolds.directions(run_id=run_id, filters=filter)
         names = list(dict.fromkeys(asked or (name for one in stored.values() for name in one)))

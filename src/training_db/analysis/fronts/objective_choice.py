@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from training_db.analysis.direction import direction_if_said, direction_word
 from training_db.errors import InvalidValue
+from training_db.repository.arguments import list_of
 from training_db.repository.filters import ObjectiveField
 
 if TYPE_CHECKING:
@@ -58,15 +59,14 @@ def asked_objectives(objectives: Objectives | None) -> Asked | None:
         return None
     if isinstance(objectives, str):
         objectives = [objectives]
-    if not isinstance(objectives, Iterable):
-        raise InvalidValue(f"the objectives are {objectives!r}; pass names and directions")
-    if not isinstance(objectives, Mapping):
-        objectives = dict.fromkeys(objectives)
-    for name in objectives:
+    names = list_of(objectives, "names, or mapping of names to directions")
+    for name in names:
         if not isinstance(name, str) or not name:
             raise InvalidValue(f"the objective {name!r} is no name; pass text, such as 'QED'")
-    if not objectives:
+    if not names:
         raise InvalidValue("no objective is named; name one at least, such as {'QED': 'max'}")
+    if not isinstance(objectives, Mapping):
+        objectives = dict.fromkeys(names)
     return {name: direction_if_said(word) for name, word in objectives.items()}
 
 

@@ -98,6 +98,6 @@ class Sensitivities(Questions):
 def _drawn(run_ids: list[str], seed: int) -> list[str]:
     if len(run_ids) <= _MOST:
         return run_ids
-    random = np.random.default_rng(abs(seed) if isinstance(seed, int) else 0)
-    chosen = random.choice(len(run_ids), _MOST, replace=False)
+    generator = np.random.default_rng(abs(seed) if isinstance(seed, int) else 0)
+    chosen = generator.choice(len(run_ids), _MOST, replace=False)
     return [run_ids[place] for place in np.sort(chosen)]
