@@ -1,0 +1,1 @@
+"""Whole databases, from one place to another and into files for other tools."""
