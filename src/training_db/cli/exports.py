@@ -6,14 +6,11 @@ from typing import Annotated
 
 import typer
 
+from training_db.cli import export_parquet
 from training_db.cli.output import Json, RunArguments, Url, one_line, print_json, print_table
 
 app = typer.Typer(help="Write runs for other tools.", no_args_is_help=True)
-
-
-@app.callback()
-def _group() -> None:
-    """Keep the command a command of its own; of a single one typer would make the group."""
+export_parquet.register(app)
 
 
 @app.command("wandb")
