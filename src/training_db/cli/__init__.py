@@ -11,7 +11,11 @@ import typer
 
 from training_db.cli import (
     analyze,
+    backup,
+    copy,
+    doctor,
     exports,
+    gc,
     history,
     imports,
     listings,
@@ -44,6 +48,10 @@ app.add_typer(exports.app, name="export")
 listings.register(app)
 report.register(app)
 schema.register(app)
+backup.register(app)
+copy.register(app)
+doctor.register(app)
+gc.register(app)
 
 
 def _version(wanted: bool) -> None:

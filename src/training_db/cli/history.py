@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from training_db.cli import export, follow, plot
+from training_db.cli import export, follow, plot, retention
 from training_db.cli.history_options import (
     Axis,
     AxisOption,
@@ -171,3 +171,4 @@ def delete(
 export.register(app)
 follow.register(app)
 plot.register(app)
+retention.register(app)

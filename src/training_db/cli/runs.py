@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from training_db.cli import comparison, run_page, upkeep
+from training_db.cli import comparison, reap, run_page, upkeep
 from training_db.cli.output import (
     FilterArgument,
     FilterOption,
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
     from training_db.repository.filters import Filter
 
-app = typer.Typer(help="List, show, compare, tag, delete and restore runs.", no_args_is_help=True)
+app = typer.Typer(
+    help="List, show, compare, tag, delete, restore and reap runs.", no_args_is_help=True
+)
 
 _COLUMNS = (
     "number", "run_id", "status", "gradient_method", "host", "created_at", "duration_seconds",
@@ -81,6 +83,7 @@ def list_runs(
 run_page.register(app)
 comparison.register(app)
 upkeep.register(app)
+reap.register(app)
 
 
 def _shown_columns(columns: str) -> list[str]:

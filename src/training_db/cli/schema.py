@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import sys
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from training_db.cli.output import Json, Url, print_json
+from training_db.cli.progress import shown_progress
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from training_db.db.report import Progress, Report
+    from training_db.db.report import Report
 
 NoBackup = Annotated[
     bool, typer.Option("--no-backup", help="Do not copy the SQLite file before changing it.")
@@ -48,7 +45,7 @@ def upgrade(
     if sql:
         typer.echo(migrations.upgrade_sql(url, revision), nl=False)
         return
-    with _progress() as progress:
+    with shown_progress() as progress:
         report = migrations.upgrade(url, revision, backup=not no_backup, progress=progress)
     _tell(report)
 
@@ -63,7 +60,7 @@ def downgrade(
     """Bring the database back to an older schema, and say what that one cannot hold."""
     from training_db.db import migrations
 
-    with _progress() as progress:
+    with shown_progress() as progress:
         report = migrations.downgrade(url, revision, backup=not no_backup, progress=progress)
     _tell(report)
 
@@ -129,7 +126,7 @@ def adopt(url: Url = None, no_backup: NoBackup = False) -> None:
     """Put a database that was made by hand under migrations, and say what differs."""
     from training_db.db import migrations
 
-    with _progress() as progress:
+    with shown_progress() as progress:
         report = migrations.adopt(url, backup=not no_backup, progress=progress)
     _tell(report)
 
@@ -141,39 +138,3 @@ def _tell(report: Report) -> None:
         typer.echo(note)
     before, after = report.from_version or "no schema", report.to_version or "no schema"
     typer.echo(f"{before} -> {after}" if report.changed else f"the schema is {after}")
-
-
-@contextmanager
-def _progress() -> Iterator[Progress]:
-    """Yield what draws progress: a bar on a terminal, a line for each step where it is piped."""
-    if not sys.stderr.isatty():
-        yield _Lines()
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
-    from rich.progress import Progress as Bars
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Bars(*columns, TimeElapsedColumn(), console=Console(stderr=True)) as bars:
-        tasks: dict[str, Any] = {}
-
-        def draw(label: str, done: int, total: int) -> None:
-            if label not in tasks:
-                tasks[label] = bars.add_task(label, total=total or None)
-            bars.update(tasks[label], completed=done, total=total or None)
-
-        yield draw
-
-
-class _Lines:
-    """Progress as plain lines on stderr: each step when it begins, and each tenth of it."""
-
-    def __init__(self) -> None:
-        self._told: dict[str, int] = {}
-
-    def __call__(self, label: str, done: int, total: int) -> None:
-        tenth = 10 * done // total if total else 0
-        if tenth > self._told.get(label, -1):
-            self._told[label] = tenth
-            figures = f" {done}/{total}" if total else ""
-            typer.echo(f"{label}{figures}", err=True)

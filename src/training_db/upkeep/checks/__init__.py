@@ -1,0 +1,1 @@
+"""The checks of ``training-db doctor``, a file a question."""
