@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import sys
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ from uuid import uuid4
 
 import pytest
 
+from tests import torture
 from tests.postgres import Cluster, Server
 
 if TYPE_CHECKING:
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
     from training_db import TrainingDB
 
-BACKENDS = ("sqlite", "postgresql")
+BACKENDS = torture.BACKENDS
 _CLUSTER = pytest.StashKey[Cluster]()
 _RUN = pytest.StashKey[str]()
 
@@ -28,6 +30,9 @@ def pytest_configure(config: pytest.Config) -> None:
     # Its tests run from tests/migrations, on both backends; its own way to collect them, bound to
     # this file, is for one backend, and fails on pytest 9.
     config.option.pytest_alembic_tests_path = "none"
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # As a shell starts what runs in the background. The programs of tests would inherit it.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     shared = getattr(config, "workerinput", None)
     if shared is None:  # not a worker of pytest-xdist: the one process that cleans up at the end
         config.stash[_CLUSTER] = Cluster.new()
@@ -35,6 +40,18 @@ def pytest_configure(config: pytest.Config) -> None:
     else:
         config.stash[_CLUSTER] = Cluster(Path(shared["cluster"]))
         config.stash[_RUN] = shared["run"]
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest chooses by marker
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        is_drawn = getattr(getattr(item, "obj", None), "is_hypothesis_test", False)
+        if is_drawn or item.get_closest_marker("on_one_backend"):
+            item.add_marker("faults")
+    left_out = [item for item in items if torture.is_left_out(item)]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if not torture.is_left_out(item)]
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 TEMPLATE_LOCK = 7_261_942
 LARGEST = 2_000_000  # bytes of tables and indexes that deleted rows may leave behind
-# Whatever changes a schema, or what is known of its tables, changes one of these rows.
+# Whatever changes a schema changes one of these rows.
 SCHEMA = """
     WITH ours AS (SELECT * FROM pg_class WHERE relnamespace = 'public'::regnamespace),
     parts (part) AS (
-        SELECT concat('class', c.oid, ' ', c.xmin, ' ', c.reltuples) FROM pg_class c
+        SELECT concat('class', c.oid, ' ', c.xmin) FROM pg_class c
             WHERE c.oid IN (SELECT oid FROM ours)
         UNION ALL SELECT concat('column', a.attrelid, ' ', a.attnum, ' ', a.xmin)
             FROM pg_attribute a WHERE a.attrelid IN (SELECT oid FROM ours)
@@ -49,6 +49,11 @@ SCHEMA = """
     )
     SELECT md5(string_agg(part, ',' ORDER BY part)) FROM parts
 """
+# What VACUUM notes of tables, by which statements are planned; a recorder asks for one.
+NOTED = """
+    SELECT relpages, reltuples, oid FROM pg_class WHERE relnamespace = 'public'::regnamespace
+"""
+NOTE = "UPDATE pg_class SET relpages = %s, reltuples = %s WHERE oid = %s"
 SIZE = """
     SELECT coalesce(sum(pg_relation_size(oid)), 0) FROM pg_class
     WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'i')
@@ -114,6 +119,7 @@ class Server:
         plain = self._url.set(drivername="postgresql").render_as_string(hide_password=False)
         self._admin = psycopg.connect(plain, autocommit=True)
         self._schemas: dict[str, str] = {}
+        self._noted: dict[str, set[Any]] = {}
         self._empty: dict[str, list[str]] = {}
 
     def url(self, name: str) -> str:
@@ -129,9 +135,11 @@ class Server:
         else:
             name = _new_name()
             self._create(name, template)
-        if template != "template0" and template not in self._schemas:
+        if template != "template0" and name not in self._schemas:
             with self._session(name) as session:
-                self._schemas[template] = _only(session, SCHEMA)
+                self._schemas[name] = _only(session, SCHEMA)
+                # Copies of one template have the same tables, by number too.
+                self._noted.setdefault(template, set(session.execute(NOTED).fetchall()))
         try:
             yield self.url(name)
         finally:
@@ -186,11 +194,13 @@ class Server:
             self._admin.execute(renames.format(sql.Identifier(name), sql.Identifier(renamed)))
             with self._session(renamed) as session:
                 is_sound = (
-                    _only(session, SCHEMA) == self._schemas[template]
+                    _only(session, SCHEMA) == self._schemas.pop(name)
                     and _only(session, SIZE) <= LARGEST
                 )
                 if is_sound:
                     _empty(session)
+                    _forget(session, self._noted[template])
+                    self._schemas[renamed] = _only(session, SCHEMA)
                     return renamed
         except psycopg.Error:
             pass  # somebody connected again, or the role may not do that
@@ -225,3 +235,11 @@ def _empty(session: psycopg.Connection[tuple[Any, ...]]) -> None:
         for table in tables:
             session.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table)))
         session.execute("SELECT setval(seqrelid, seqstart, false) FROM pg_sequence")
+
+
+def _forget(session: psycopg.Connection[tuple[Any, ...]], noted: set[Any]) -> None:
+    """Let what is known of tables be what was known at first."""
+    changed = {oid for _, _, oid in set(session.execute(NOTED).fetchall()) - noted}
+    for one in noted:
+        if one[-1] in changed:
+            session.execute(NOTE, one)

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests import torture
 from tests.unit.strategies import SLOW
 from training_db import TrainingDBError, detect_plateau
 from training_db.analysis.comparison.bands import band
@@ -147,7 +148,7 @@ def steps_like(values: Any) -> st.SearchStrategy[Any]:
 
 
 @pytest.mark.parametrize("ask", [*ONE_CURVE, *SEVERAL])
-@settings(SLOW, max_examples=30)
+@settings(SLOW, max_examples=torture.rounds(15, 300))
 @given(data=st.data())
 def test_odd_rows_are_answered_or_refused(ask: Callable[..., Any], data: st.DataObject) -> None:
     values = data.draw(ROWS.filter(lambda one: hasattr(one, "__len__")))
@@ -157,7 +158,7 @@ def test_odd_rows_are_answered_or_refused(ask: Callable[..., Any], data: st.Data
 
 
 @pytest.mark.parametrize("ask", ONE_CURVE)
-@settings(SLOW, max_examples=30)
+@settings(SLOW, max_examples=torture.rounds(15, 300))
 @given(
     curve=st.sampled_from(CURVES),
     odd=st.lists(st.tuples(st.integers(0, 299), st.sampled_from(EXTREMES)), max_size=4),
@@ -272,7 +273,7 @@ SCORES = st.integers(1, 4).flatmap(
 )  # fmt: skip
 
 
-@settings(SLOW, max_examples=80)
+@settings(SLOW, max_examples=torture.rounds(30, 800))
 @given(rows=SCORES, data=st.data())
 def test_ranks_are_what_dominance_says(rows: list[list[float]], data: st.DataObject) -> None:
     scores = np.array(rows)
@@ -301,7 +302,7 @@ def test_ranks_are_what_dominance_says(rows: list[list[float]], data: st.DataObj
     assert knee is None or ranks[knee] == 1
 
 
-@settings(SLOW, max_examples=30)
+@settings(SLOW, max_examples=torture.rounds(15, 300))
 @given(rows=st.lists(st.lists(ANYTHING, min_size=2, max_size=2), max_size=5) | ROWS)
 def test_odd_scores_are_ranked_or_refused(rows: Any) -> None:
     for ask in (pareto_ranks, is_on_front, knee_point, hypervolume):
@@ -315,7 +316,7 @@ CONFIG = st.dictionaries(
 )
 
 
-@settings(SLOW, max_examples=6)
+@settings(SLOW, max_examples=torture.rounds(4, 40))
 @given(configs=st.lists(CONFIG, min_size=16, max_size=20), data=st.data())
 def test_importance_takes_any_settings(configs: list[Any], data: st.DataObject) -> None:
     table = settings_table([{"config_json": json.dumps(config)} for config in configs])

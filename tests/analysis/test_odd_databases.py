@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from sqlalchemy import create_engine, text
 
+from tests import torture
 from training_db import TrainingDBError
 
 if TYPE_CHECKING:
@@ -191,6 +192,7 @@ def test_an_empty_database_is_answered_or_refused(empty: TrainingDB) -> None:
     assert empty.analysis.groups("host").groups == ()
 
 
+@torture.on_one_backend
 def test_commands_end_as_promised_on_odd_runs(odd: TrainingDB, cli: Cli) -> None:
     assert odd.url
     for place, names in enumerate(ODDS):

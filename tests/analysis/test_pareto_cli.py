@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests import torture
 from tests.cli.terminal import Answer, answered, lines, on_terminal
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def scored(db: TrainingDB, monkeypatch: pytest.MonkeyPatch) -> TrainingDB:
     return db
 
 
+@torture.on_one_backend
 @pytest.mark.usefixtures("scored")
 def test_the_front_is_listed_with_its_knee_and_volume(cli: Cli) -> None:
     answer = cli(*_PARETO, "QED:max", "SA:min")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests import torture
 from tests.capture.test_mirroring import place
 from tests.capture.trainings import train
 from training_db.capture import capture_run, import_wandb_logs
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from training_db import TrainingDB
+
+pytestmark = torture.on_one_backend
 
 
 @pytest.mark.parametrize(

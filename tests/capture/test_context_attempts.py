@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests import torture
 from tests.capture.contexts import Begin, begin, document, quiet_wandb, series
 from tests.capture.pipelines import run
 from training_db.capture import save_wandb_context
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from training_db import TrainingDB
 
-pytestmark = pytest.mark.usefixtures("spool_dir", "quiet_wandb")
+pytestmark = [torture.on_one_backend, pytest.mark.usefixtures("spool_dir", "quiet_wandb")]
 __all__ = ["begin", "quiet_wandb"]
 
 

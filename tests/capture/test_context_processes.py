@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests import torture
 from tests.capture.contexts import quiet_wandb
 from tests.capture.pipelines import DEADLINE, LEAN, logs_in, run, start
 from training_db import TrainingDB
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 
 __all__ = ["quiet_wandb"]
-pytestmark = pytest.mark.usefixtures("spool_dir", "quiet_wandb")
+pytestmark = [torture.on_one_backend, pytest.mark.usefixtures("spool_dir", "quiet_wandb")]
 
 
 def pipeline(db: TrainingDB, folder: Path, **options: Any) -> WandBContext:

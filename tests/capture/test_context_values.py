@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests import torture
 from tests.capture.contexts import Begin, begin, document, quiet_wandb, series, the_log
 from tests.capture.pipelines import LEAN, run
 from training_db.capture import WandBContext, save_wandb_context
@@ -104,6 +105,7 @@ def test_ids_that_wandb_refuses_stay_two_runs_there(begin: Begin, db: TrainingDB
     assert max(map(len, known)) <= 128
 
 
+@torture.on_one_backend
 def test_what_the_environment_tells_wandb_is_known_in_the_database_too(db: TrainingDB) -> None:
     url = db.url.render_as_string(hide_password=False)
     options = {"cfg": {"worst": 1e400}, "run_id": "p1", "mode": "offline", "db": url}

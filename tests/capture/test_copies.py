@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests import torture
 from tests.capture.frames import framed
 from tests.capture.logs import START, ended, header, history, run, simple, summary, write_log
 from training_db import TrainingDB
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.postgres import Server
+
+pytestmark = torture.on_one_backend
 
 ROWS = 40
 

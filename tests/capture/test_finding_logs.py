@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests import torture
 from tests.capture.frames import framed
 from tests.capture.logs import START, simple, write_log
 from tests.capture.oracle import told
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from training_db import TrainingDB
+
+pytestmark = torture.on_one_backend
 
 
 def test_a_tree_is_searched_and_each_log_is_imported_once(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests import torture
 from tests.capture.client import environment as client_environment
 from tests.capture.logs import START, ended, header, history, run, simple, write_log
 from tests.capture.oracle import told
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from training_db import TrainingDB
 
     Cli = Callable[..., Answer]
+
+pytestmark = torture.on_one_backend
 
 IMPORT = ("import", "wandb-offline")
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from wandb.proto.wandb_internal_pb2 import Record
 
+from tests import torture
 from tests.capture.trainings import CALLS, LOW, start, train
 from tests.capture.upload_server import upload_server
 from training_db import TrainingDB
@@ -93,6 +94,7 @@ def place(db: TrainingDB) -> str:
     return db.url.render_as_string(hide_password=False)
 
 
+@torture.on_one_backend
 def test_the_database_has_what_wandb_has(db: TrainingDB, tmp_path: Path) -> None:
     run, code, _ = train("whole", tmp_path / "w", place(db))
     assert code == 0
@@ -116,6 +118,7 @@ def test_the_database_has_what_wandb_has(db: TrainingDB, tmp_path: Path) -> None
     assert found[100]["page"]["_type"] == "html-file"
 
 
+@torture.on_one_backend
 def test_all_else_that_is_known_of_the_run_is_in_the_database(
     db: TrainingDB, tmp_path: Path
 ) -> None:

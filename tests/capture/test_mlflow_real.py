@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests import torture
 from tests.capture.mlflow_databases import cells
 from training_db.capture import import_mlflow
 
@@ -31,6 +32,7 @@ def real(name: str) -> Path:
     return REAL / name
 
 
+@torture.on_one_backend
 @pytest.mark.parametrize("name", DATABASES)
 def test_a_real_database_is_here_point_for_point_and_once(db: TrainingDB, name: str) -> None:
     path = real(name)

@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import text
 
+from tests import torture
 from tests.capture.frames import framed
 from tests.capture.logs import (
     START,
@@ -188,7 +189,8 @@ def test_a_log_cut_at_any_byte_and_imported_again_whole_ends_the_same(
     ) == []  # fmt: skip
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.faults
+@pytest.mark.parametrize("seed", range(torture.rounds(1, 6)))
 def test_an_import_killed_at_any_moment_and_begun_again_loses_and_doubles_nothing(
     db: TrainingDB, path: Path, seed: int
 ) -> None:
@@ -197,7 +199,7 @@ def test_an_import_killed_at_any_moment_and_begun_again_loses_and_doubles_nothin
     url = db.url.render_as_string(hide_password=False)
     killed = 0
 
-    for _ in range(4):
+    for _ in range(torture.rounds(2, 5)):
         inside = (moments.randint(0, 12), round(10 ** moments.uniform(0, 4.5)))
         orders = {"url": url, "paths": [str(path)], "end_at": inside}
         process = subprocess.Popen(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests import torture
 from tests.capture.contexts import quiet_wandb
 from tests.capture.pipelines import LEAN, logs_in, run
 from tests.capture.stored import everything
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from training_db.capture import WandBContext
 
 __all__ = ["quiet_wandb"]
-pytestmark = pytest.mark.usefixtures("spool_dir", "quiet_wandb")
+pytestmark = [torture.on_one_backend, pytest.mark.usefixtures("spool_dir", "quiet_wandb")]
 
 
 def pipeline(db: TrainingDB, folder: Path) -> WandBContext:

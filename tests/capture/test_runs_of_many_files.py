@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests import torture
 from tests.capture.frames import framed
 from tests.capture.logs import (
     START,
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from training_db import TrainingDB
+
+pytestmark = torture.on_one_backend
 
 
 def test_importing_both_files_of_a_resumed_run_again_changes_nothing(

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests import torture
 from tests.capture.exported import (
     CONFIG,
     HISTORY,
@@ -230,7 +231,7 @@ ROWS = st.lists(
 )
 
 
-@settings(SLOW, max_examples=15)
+@settings(SLOW, max_examples=torture.rounds(6, 60))
 @given(rows=ROWS)
 def test_any_history_reads_back_with_the_last_value_of_each_step(
     db: TrainingDB, tmp_path_factory: pytest.TempPathFactory, rows: list[Any]

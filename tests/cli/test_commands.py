@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     Cli = Callable[..., Answer]
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "cli.md"
-WITHOUT_DATABASE = {"history-of-schema", "spool status", "spool drop"}
+WITHOUT_DATABASE = {"copy", "history-of-schema", "spool status", "spool drop"}
 WITHOUT_JSON = {  # they list nothing
     "upgrade", "downgrade", "adopt", "history export", "history plot", "report",
 }  # fmt: skip
@@ -38,11 +38,11 @@ LEAVES = {names: one for names, one in COMMANDS.items() if not hasattr(one, "com
 
 
 @pytest.mark.parametrize("names", COMMANDS, ids=" ".join)
-@pytest.mark.parametrize("asked", ["--help", "-h"])
-def test_every_command_explains_itself(cli: Cli, names: tuple[str, ...], asked: str) -> None:
-    answer = cli(*names, asked)
+def test_every_command_explains_itself(cli: Cli, names: tuple[str, ...]) -> None:
+    answer = cli(*names, "-h")
     assert (answer.code, answer.err) == (0, "")
     assert "Usage" in answer.out
+    assert {"--help", "-h"} <= set(answer.out.split())  # either way
 
 
 @pytest.mark.parametrize("names", LEAVES, ids=" ".join)

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
+from tests import torture
 from tests.cli.terminal import COMMAND, environment, piped
 from training_db.cli.export_formats import Histories, parquet_writer
 from training_db.errors import Conflict
@@ -86,6 +87,7 @@ def test_csv_says_every_value_and_leaves_empty_what_was_not_logged(
     assert [row["table"] for row in rows] == ['{"rows":[1,null]}', "", "x", "", ""]
 
 
+@torture.on_one_backend
 @pytest.mark.usefixtures("logged")
 def test_some_metrics_and_steps_go_to_standard_output() -> None:
     answer = piped("history", "export", "r1", "r2", "--metrics", "odd, loss", "--steps", "10:")
@@ -204,6 +206,7 @@ def test_a_file_that_cannot_be_written_is_named(cli: Cli, tmp_path: Path) -> Non
     assert not list(tmp_path.parent.glob("*.partial"))
 
 
+@torture.on_one_backend
 @pytest.mark.parametrize("name", ["h.csv", "h.json", "h.parquet"])
 def test_a_full_disk_leaves_the_old_file_as_it_was(
     logged: TrainingDB, tmp_path: Path, name: str
@@ -241,6 +244,7 @@ def test_a_link_stays_one_and_what_it_leads_to_is_written(
     assert target.read_text() == "run_id,step,loss\nr2,10,1\nr2,20,2\n"
 
 
+@torture.on_one_backend
 @pytest.mark.usefixtures("logged")
 def test_a_pipe_and_a_device_are_written_to_and_stay(cli: Cli, tmp_path: Path) -> None:
     pipe, came = tmp_path / "pipe.csv", []

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from tests import torture
 from tests.cli.terminal import answered, lines, on_terminal
 from training_db.segments import column
 
@@ -193,6 +194,7 @@ def test_metrics_are_deleted_for_good(cli: Cli, logged: TrainingDB) -> None:
     assert logged.runs.get("r1")["host"] == "gpu-1"
 
 
+@torture.on_one_backend
 @pytest.mark.parametrize("typed", ["n\n", "y\n"], ids=["no", "yes"])
 def test_on_a_terminal_deleting_a_history_asks_first(logged: TrainingDB, typed: str) -> None:
     answer = on_terminal("history", "delete", "r1", "loss", typed=typed)

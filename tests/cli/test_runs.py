@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import text
 
+from tests import torture
 from tests.cli.terminal import answered, lines, on_terminal
 
 if TYPE_CHECKING:
@@ -184,6 +185,7 @@ def test_a_run_that_is_not_there_stops_all(cli: Cli, filled: TrainingDB, command
     assert filled.runs.get("r1")["deleted_at"] is None
 
 
+@torture.on_one_backend
 @pytest.mark.parametrize(
     ("typed", "options", "is_moved"),
     [("n\n", [], False), ("y\n", [], True), ("", ["--yes"], True)],

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import text
 
+from tests import torture
 from tests.cli.terminal import answered, on_terminal, piped
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from training_db import TrainingDB
 
     Cli = Callable[..., Answer]
+
+pytestmark = torture.on_one_backend
 
 LOGGING = """
 import os, signal, sys

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests import torture
 from tests.cli.terminal import COMMAND, environment
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from training_db import TrainingDB
 
     Cli = Callable[..., Answer]
+
+pytestmark = torture.on_one_backend
 
 
 @pytest.fixture

@@ -7,11 +7,12 @@ import sys
 
 import numpy as np
 
+from tests import torture
 from training_db import TrainingDB
 from training_db.segments import Column
 
 NAMES = tuple(f"metric {number}" for number in range(40))
-BATCHES, ROWS = 12, 5
+BATCHES, ROWS = torture.rounds(4, 12), 5
 
 
 def main(url: str, number: str) -> None:

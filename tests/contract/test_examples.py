@@ -14,11 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dual_logging import loss_and_slopes, spirals
+from tests import torture
 from tests.unit.strategies import SLOW
 from training_db import ExperimentDB, TrainingDB
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+pytestmark = torture.on_one_backend
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 

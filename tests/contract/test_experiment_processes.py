@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import text, update
 
+from tests import torture
 from tests.contract.crowds import outputs_of
 from tests.contract.test_processes import in_a_child
-from training_db import ExperimentDB, TrainingDB
+from training_db import ExperimentDB, TrainingDB, experiment_runs
 from training_db.db.engine import writing
 from training_db.errors import DatabaseUnavailable
 from training_db.experiment_runs import MOST_RECORDERS
@@ -23,7 +24,10 @@ from training_db.recording.recorder import Recorder
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PROCESSES, RUNS = 12, 3
+pytestmark = torture.on_one_backend
+
+PROCESSES, RUNS = torture.rounds(6, 12), 3
+RECORDERS = torture.rounds(8, MOST_RECORDERS)
 
 
 @pytest.fixture
@@ -32,7 +36,7 @@ def tracker(migrated_url: str) -> Iterator[ExperimentDB]:
         yield experiment
 
 
-def test_twelve_processes_make_one_database_and_no_two_runs_get_one_id(database_url: str) -> None:
+def test_processes_make_one_database_and_no_two_runs_get_one_id(database_url: str) -> None:
     crowd = ([database_url, f"p{number}", str(RUNS)] for number in range(PROCESSES))
     ids: dict[int, str] = {}
     for name, output in enumerate(outputs_of("tests.contract.tracker", crowd)):
@@ -67,8 +71,15 @@ def test_threads_share_a_tracker_and_lose_nothing(tracker: ExperimentDB) -> None
         assert len(tracker.get_metrics(run)) == 200
 
 
+@pytest.fixture
+def few_recorders(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a tracker have fewer recorders at once than usual, so that few runs are many."""
+    monkeypatch.setattr(experiment_runs, "MOST_RECORDERS", RECORDERS)
+
+
+@pytest.mark.usefixtures("few_recorders")
 def test_many_runs_that_are_logged_in_turns_lose_nothing(tracker: ExperimentDB) -> None:
-    runs = [tracker.log_run(f"r{number}") for number in range(40)]
+    runs = [tracker.log_run(f"r{number}") for number in range(RECORDERS + 4)]
     for step in range(4):
         for run in runs:
             tracker.log_metric(run, "loss", run * step, step=step)
@@ -77,15 +88,16 @@ def test_many_runs_that_are_logged_in_turns_lose_nothing(tracker: ExperimentDB) 
         assert tracker.get_run(run)["status"] == "running"
 
 
+@pytest.mark.usefixtures("few_recorders")
 def test_of_many_runs_only_those_that_logged_last_keep_a_thread_and_files(
     migrated_url: str,
 ) -> None:
     with ExperimentDB(migrated_url) as tracker:
-        runs = [tracker.log_run(f"r{number}") for number in range(100)]
+        runs = [tracker.log_run(f"r{number}") for number in range(3 * RECORDERS)]
         for run in runs:
             tracker.log_metric(run, "loss", 1.0, step=7)
         threads = [one for one in threading.enumerate() if one.name == "training-db-recorder"]
-        assert len(threads) <= MOST_RECORDERS
+        assert len(threads) <= RECORDERS
         assert set(tracker.list_runs(None)["status"]) == {"running"}
         tracker.log_metric(runs[0], "loss", 0.5)
         table = tracker.get_metrics(runs[0])

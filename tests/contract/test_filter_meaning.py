@@ -9,14 +9,15 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
+from tests import torture
 from tests.contract.conftest import empty
+from tests.contract.filter_trees import asks_for_what_is_not_finite, of_column, trees
 from tests.contract.oracle import OPERATORS, found_by
 from tests.unit.strategies import SLOW
 from training_db.models import METRIC_STATISTICS, training_runs
 from training_db.repository.filter_sql import condition
 from training_db.repository.filters import (
     Among,
-    And,
     ColumnField,
     Compare,
     DocumentField,
@@ -26,7 +27,6 @@ from training_db.repository.filters import (
     Missing,
     Not,
     ObjectiveField,
-    Or,
     TagField,
     field,
 )
@@ -92,30 +92,6 @@ LEAVES: st.SearchStrategy[Filter] = st.one_of(
 )
 
 
-def trees(leaves: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    return st.recursive(
-        leaves,
-        lambda inner: st.one_of(
-            st.builds(Not, inner),
-            st.builds(And, st.lists(inner, max_size=3).map(tuple)),
-            st.builds(Or, st.lists(inner, max_size=3).map(tuple)),
-        ),
-        max_leaves=4,
-    )
-
-
-def asks_for_what_is_not_finite(tree: Filter, *, negated: bool = False) -> bool:
-    """Tell whether a negation turns ``= nan`` into ``!= nan``, which is refused."""
-    match tree:
-        case Not(part):
-            return asks_for_what_is_not_finite(part, negated=not negated)
-        case And(parts) | Or(parts):
-            return any(asks_for_what_is_not_finite(part, negated=negated) for part in parts)
-        case Compare(_, _, value):
-            return negated and isinstance(value, float) and not math.isfinite(value)
-    return False
-
-
 def assert_same_runs(
     both: tuple[TrainingDB, TrainingDB], runs: list[dict[str, Any]], filters: list[Filter]
 ) -> None:
@@ -145,7 +121,7 @@ def assert_same_runs(
                     assert sorted(connection.execute(ids).scalars()) == sorted(wanted), tree
 
 
-@settings(SLOW, max_examples=30)
+@settings(SLOW, max_examples=torture.rounds(10, 300))
 @given(
     st.lists(st.fixed_dictionaries({"config": configs, "summary": configs}), max_size=6),
     st.lists(trees(LEAVES), min_size=1, max_size=8),
@@ -181,21 +157,6 @@ def test_every_pattern_means_the_same_for_every_text(both: tuple[TrainingDB, Tra
     fields = [ColumnField("host"), DocumentField("config_json", (("t",),)), TagField("t")]
     tests = [Like(field, pattern) for field in fields for pattern in [*PATTERNS, "[[]%", "[a%"]]
     assert_same_runs(both, runs, [*tests, *map(Not, tests)])
-
-
-def of_column(name: str, wanted: st.SearchStrategy[Any], *, ordered: bool = True) -> Any:
-    target = field(name)
-    operators = ["=", "!=", "<", "<=", ">", ">="] if ordered else ["=", "!="]
-    return st.one_of(
-        st.builds(Compare, st.just(target), st.sampled_from(operators), wanted),
-        st.builds(
-            Among,
-            st.just(target),
-            st.lists(wanted, min_size=1, max_size=3).map(tuple),
-            negated=st.booleans(),
-        ),
-        st.builds(Missing, st.just(target), negated=st.booleans()),
-    )
 
 
 REALS = [0.0, 1, -1, 0.5, 1e300, 5e-324, -0.0, 10**30]
@@ -239,7 +200,7 @@ COLUMN_LEAVES = st.one_of(
 )
 
 
-@settings(SLOW, max_examples=30)
+@settings(SLOW, max_examples=torture.rounds(10, 300))
 @given(st.lists(RUNS, max_size=6), st.lists(trees(COLUMN_LEAVES), min_size=1, max_size=8))
 def test_a_column_or_objective_means_the_same_on_both_backends(
     both: tuple[TrainingDB, TrainingDB], runs: list[dict[str, Any]], filters: list[Filter]
@@ -273,7 +234,7 @@ ROW_LEAVES = st.one_of(
 )
 
 
-@settings(SLOW, max_examples=30)
+@settings(SLOW, max_examples=torture.rounds(10, 300))
 @given(st.lists(OF_RUNS, max_size=6), st.lists(trees(ROW_LEAVES), min_size=1, max_size=8))
 @example(
     [{"metrics": {"loss": [0.1, 0.1, 0.1]}}],  # whose mean, in floats, is more than each of them
@@ -288,7 +249,7 @@ def test_a_metric_a_tag_or_the_trash_means_the_same_on_both_backends(
 BEYOND = [2**63, 2**63 + 1, -(2**63) - 1, 2**64, 10**22, 10**22 + 1, -(10**22), 10**30]
 
 
-@settings(SLOW, max_examples=15)
+@settings(SLOW, max_examples=torture.rounds(6, 150))
 @given(
     st.lists(st.sampled_from([*BEYOND, 1, 2**63 - 1]), min_size=1, max_size=6),
     st.lists(

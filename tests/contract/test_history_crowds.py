@@ -5,6 +5,9 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
+import pytest
+
+from tests import torture
 from tests.contract.crowds import outputs_of
 from tests.contract.history_crowd import BATCHES, NAMES, ROWS, write
 
@@ -12,6 +15,9 @@ if TYPE_CHECKING:
     from training_db import TrainingDB
 
 CROWD = 6
+LONG = torture.rounds(20, 40)
+
+pytestmark = pytest.mark.faults
 
 
 def check(db: TrainingDB) -> None:
@@ -70,7 +76,7 @@ def test_threads_that_write_the_same_rows_of_one_writer_leave_them_once(db: Trai
     def work() -> None:
         try:
             together.wait(30)
-            for stop in range(1, 40):
+            for stop in range(1, LONG):
                 db.history.write("r1", 11, {"loss": column(list(range(stop)))}, (0, stop))
         except BaseException as error:  # noqa: BLE001 - raised again by the assertion below
             failures.append(error)
@@ -82,9 +88,9 @@ def test_threads_that_write_the_same_rows_of_one_writer_leave_them_once(db: Trai
         thread.join(120)
     assert failures == []
     assert db.history.arrays("r1", duplicates="all")["r1"]["loss"].values.tolist() == list(
-        range(39)
+        range(LONG - 1)
     )
-    assert db.metrics.of("r1")[0]["count"] == 39
+    assert db.metrics.of("r1")[0]["count"] == LONG - 1
 
 
 def test_runs_of_their_own_get_the_same_new_names_at_once(db: TrainingDB) -> None:

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
+from tests import torture
 from tests.contract.conftest import empty
 from tests.contract.history_oracle import (
     History,
@@ -182,7 +183,7 @@ def run(pair: Pair, sequence: list[tuple[Any, ...]]) -> None:
 
 
 @pytest.mark.usefixtures("short_segments")
-@settings(SLOW, max_examples=25)
+@settings(SLOW, max_examples=torture.rounds(10, 250))
 @given(actions, ranges)
 def test_any_sequence_of_writes_reads_as_plain_python_says(
     both: tuple[TrainingDB, TrainingDB],
@@ -211,7 +212,7 @@ def test_compaction_changes_nothing_that_can_be_read(
         pair.tail()
 
 
-@settings(SLOW, max_examples=6)
+@settings(SLOW, max_examples=torture.rounds(3, 30))
 @given(actions, ranges, st.integers(1, 5))
 def test_a_long_run_reads_as_plain_python_says(
     db: TrainingDB, sequence: list[tuple[Any, ...]], span: tuple[int, int] | None, every: int

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests import torture
 from tests.contract.conftest import empty
 from tests.unit.strategies import SLOW, same
 from training_db.errors import InvalidValue, MetricNotFound, UnknownName
@@ -258,7 +259,7 @@ def steps_like(kind: str, length: int) -> list[Any]:
     return made[kind]
 
 
-@settings(SLOW, max_examples=20)
+@settings(SLOW, max_examples=torture.rounds(8, 200))
 @given(
     st.lists(st.tuples(st.integers(1, 3000), step_columns, step_columns), min_size=1, max_size=3),
     st.sampled_from([1, 2, 5, 97]),

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests import torture
 from tests.contract.conftest import empty
 from tests.contract.oracle import statistics
 from tests.unit.strategies import SLOW
@@ -133,7 +134,7 @@ def test_names_of_metrics_are_found_by_how_they_begin(db: TrainingDB) -> None:
 values = st.sampled_from([0.0, 1.0, -1.0, 0.5, 0.1, 2.0, 1e300, math.nan, math.inf, -math.inf])
 
 
-@settings(SLOW, max_examples=25)
+@settings(SLOW, max_examples=torture.rounds(8, 250))
 @given(
     st.lists(st.lists(values, min_size=1, max_size=4), min_size=1, max_size=8),
     st.integers(1, 4),

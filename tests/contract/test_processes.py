@@ -5,15 +5,19 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+import pytest
+
+from tests import torture
 from tests.contract.crowds import outputs_of
 
 if TYPE_CHECKING:
     from training_db import TrainingDB
 
-PROCESSES, RUNS = 12, 15
+PROCESSES, RUNS = torture.rounds(6, 12), torture.rounds(8, 15)
 
 
-def test_twelve_processes_insert_at_once_and_every_run_has_a_number_of_its_own(
+@pytest.mark.faults
+def test_processes_insert_at_once_and_every_run_has_a_number_of_its_own(
     db: TrainingDB,
 ) -> None:
     url = db.url.render_as_string(hide_password=False)

@@ -32,6 +32,7 @@ CALLS: dict[str, Any] = {
     "runs.count": lambda db: db.runs.count(),
     "runs.ensure": lambda db: db.runs.ensure("r1"),
     "runs.beat": lambda db: db.runs.beat("r1"),
+    "runs.reap": lambda db: db.runs.reap(),
     "runs.delete": lambda db: db.runs.delete("r1"),
     "runs.restore": lambda db: db.runs.restore("r1"),
     "runs.number": lambda db: db.runs.number("r1"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
@@ -79,7 +79,7 @@ def test_nobody_reaches_a_database_that_was_used(postgres: Server, template: str
         "ALTER TABLE training_runs ADD COLUMN extra integer",
         "CREATE FUNCTION f() RETURNS integer LANGUAGE sql AS 'SELECT 1'",
         "CREATE SCHEMA extra",
-        "ANALYZE",
+        "INSERT INTO training_runs (run_id) VALUES ('a'); ANALYZE",
         "UPDATE training_db_version SET version_num = 'v2'",
         "ALTER TABLE run_tags ALTER COLUMN value SET DEFAULT 'x'",
         "ALTER SEQUENCE training_runs_number_seq INCREMENT 2",
@@ -99,3 +99,23 @@ def test_a_database_that_was_changed_serves_no_other_test(
         assert found is not None
         there = "SELECT 1 FROM pg_database WHERE oid = %s"
         assert session.execute(there, found).fetchone() is None
+
+
+def test_what_a_vacuum_noted_is_forgotten(postgres: Server, template: str) -> None:
+    def known(session: psycopg.Connection[Any]) -> list[Any]:
+        ours = "relnamespace = 'public'::regnamespace"
+        query = f"SELECT oid, relpages, reltuples FROM pg_class WHERE {ours} ORDER BY oid"
+        number = "SELECT oid FROM pg_database WHERE datname = current_database()"
+        return session.execute(query).fetchall() + session.execute(number).fetchall()
+
+    for _ in range(2):
+        with (
+            postgres.database(template=template) as url,
+            psycopg.connect(plain(url), autocommit=True) as session,
+        ):
+            before = known(session)
+            fill(url)
+            session.execute("VACUUM run_metrics, run_history_tails")
+            assert known(session) != before
+    with postgres.database(template=template) as url, psycopg.connect(plain(url)) as session:
+        assert known(session) == before

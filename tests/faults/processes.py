@@ -59,6 +59,11 @@ class Process:
         assert self._process.stdout is not None
         return self._process.stdout.readline().rstrip("\n")
 
+    def rest(self) -> list[str]:
+        """Wait for its end, and return the lines that it still wrote."""
+        assert self._process.stdout is not None
+        return self._process.stdout.read().splitlines()
+
     def tell(self, order: str) -> None:
         """Write a line to its input."""
         assert self._process.stdin is not None

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
+from tests import torture
 from tests.faults.points import ATTEMPT, check, recorded
 from tests.faults.processes import Process
 
@@ -12,7 +15,7 @@ if TYPE_CHECKING:
 
     from training_db import TrainingDB
 
-PROCESSES, ROWS = 16, 300
+PROCESSES, ROWS = torture.rounds(6, 16), torture.rounds(100, 300)
 
 
 def crowd(db: TrainingDB, folder: Path, runs: list[str]) -> None:
@@ -22,7 +25,8 @@ def crowd(db: TrainingDB, folder: Path, runs: list[str]) -> None:
     assert (code, process.errors) == (0, "")
 
 
-def test_sixteen_processes_log_sixteen_runs_at_once_and_nobody_hears_of_a_lock(
+@torture.on_one_backend
+def test_processes_log_runs_of_their_own_at_once_and_nobody_hears_of_a_lock(
     db: TrainingDB, tmp_path: Path
 ) -> None:
     crowd(db, tmp_path, [f"run {number}" for number in range(PROCESSES)])
@@ -31,7 +35,8 @@ def test_sixteen_processes_log_sixteen_runs_at_once_and_nobody_hears_of_a_lock(
     assert db.runs.count("status = 'completed'") == PROCESSES
 
 
-def test_sixteen_processes_log_one_run_at_once_and_nobody_hears_of_a_lock(
+@pytest.mark.faults
+def test_processes_log_one_run_at_once_and_nobody_hears_of_a_lock(
     db: TrainingDB, tmp_path: Path
 ) -> None:
     crowd(db, tmp_path, ["one"] * PROCESSES)
@@ -39,6 +44,7 @@ def test_sixteen_processes_log_one_run_at_once_and_nobody_hears_of_a_lock(
     assert [run["status"] for run in db.runs.query()] == ["completed"]
 
 
+@torture.on_one_backend
 def test_of_two_processes_that_log_the_same_steps_the_later_one_is_read(
     db: TrainingDB, tmp_path: Path
 ) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests import torture
 from tests.faults import endings
 from tests.faults.heartbeats import make_old
 from tests.faults.points import check
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from training_db import TrainingDB
+
+pytestmark = torture.on_one_backend
 
 BOUND = 20.0  # seconds that the end of a training may take
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests import torture
 from tests.faults.points import ATTEMPT, check, row
 from tests.faults.processes import Process
 from tests.faults.spools import left
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from training_db import TrainingDB
+
+pytestmark = torture.on_one_backend
 
 
 def test_forked_children_log_through_the_recorder_they_inherit_and_leave_their_parent_alone(

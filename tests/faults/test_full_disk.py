@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests import torture
 from tests.faults.full_disk import ROWS
 from tests.faults.points import check, recorded
 from tests.faults.processes import Process, until
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from training_db import TrainingDB
+
+pytestmark = torture.on_one_backend
 
 
 def start(db: TrainingDB, folder: Path, flush_seconds: float) -> Process:

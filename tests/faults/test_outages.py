@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
+from tests import torture
 from tests.faults.points import check
 from tests.faults.processes import Process, elapse, until
 from tests.faults.spools import left
@@ -40,11 +43,12 @@ def through_an_outage(
     return training, told
 
 
-def test_a_database_that_is_away_for_five_seconds_costs_no_point_and_no_call_twenty_ms(
+@pytest.mark.faults
+def test_a_database_that_is_away_for_seconds_costs_no_point_and_no_call_twenty_ms(
     outage: Outage, tmp_path: Path
 ) -> None:
     for run_id in ("first", "again"):
-        training, told = through_an_outage(tmp_path, outage, run_id, 5)
+        training, told = through_an_outage(tmp_path, outage, run_id, torture.rounds(2, 5))
         with TrainingDB(outage.url) as db:
             assert check(db, run_id, {0: training.acknowledged}) > 1000
             assert db.runs.get(run_id)["status"] == "completed"

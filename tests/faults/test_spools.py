@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import text
 
+from tests import torture
 from tests.faults.outages import LockedFile
 from tests.faults.points import check, recorded, row
 from tests.faults.processes import Process, until
@@ -24,6 +25,8 @@ from training_db.recording import RecorderWarning, status, sync
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+pytestmark = torture.on_one_backend
 
 ROWS = 20
 SPOOL_BYTES = 200_000

@@ -29,43 +29,48 @@ def upgraded(
     return row
 
 
-@pytest.mark.parametrize(
-    ("config", "column", "value"),
-    [
-        ({"max_steps": 5}, "max_steps", 5),
-        ({"training.max_steps": 5}, "max_steps", 5),
-        ({"training": {"max_steps": 5}}, "max_steps", 5),
-        ({"training": {"max_steps": {"value": 5}}}, "max_steps", 5),
-        ({"max_steps": {"desc": None, "value": 5}}, "max_steps", 5),
-        ({"trainer": {"total_steps": "500"}}, "max_steps", 500),
-        ({"max_steps": 1e3}, "max_steps", 1000),
-        ({"optimizer": {"lr": "3e-4"}}, "learning_rate", 3e-4),
-        ({"lr": 1, "learning_rate": 2}, "learning_rate", 2.0),
-        ({"gradient": {"method": "mgda"}}, "gradient_method", "mgda"),
-        ({"moo_method": "pcgrad"}, "gradient_method", "pcgrad"),
-        ({"trainer": {"gradient_clip_val": 0.5}}, "max_grad_norm", 0.5),
-        ({"accumulate_grad_batches": 4}, "gradient_accumulation_steps", 4),
-        ({"train_batch_size": 32}, "batch_size", 32),
-        ({"world_size": 8}, "num_gpus", 8),
-        ({"precision": "bf16-mixed"}, "mixed_precision", True),
-        ({"mixed_precision": "no"}, "mixed_precision", False),
-        ({"precision": 32}, "mixed_precision", False),
-        ({"model": {"gradient_checkpointing": True}}, "gradient_checkpointing", True),
-        ({"enable_moving_targets": 0}, "enable_moving_targets", False),
-        ({"clustering": {"n_clusters": 7}}, "n_clusters", 7),
-        ({"return_groups": "true"}, "return_groups", True),
-        ({"objectives": ["a", "b"]}, "num_objectives", 2),
-        ({"scaffolds": ["a", "b", "c"]}, "num_scaffolds", 3),
-        ({"batch_size": "auto"}, "batch_size", None),
-        ({"max_steps": 2**64}, "max_steps", None),
-        ({"max_steps": 1.5}, "max_steps", None),
-        ({"max_steps": True}, "max_steps", None),
-    ],
-)
-def test_a_column_is_found_in_the_config(
-    v1: Database, config: dict[str, Any], column: str, value: Any
-) -> None:
-    assert upgraded(v1, config)[column] == value
+COLUMNS: list[tuple[dict[str, Any], str, Any]] = [
+    ({"max_steps": 5}, "max_steps", 5),
+    ({"training.max_steps": 5}, "max_steps", 5),
+    ({"training": {"max_steps": 5}}, "max_steps", 5),
+    ({"training": {"max_steps": {"value": 5}}}, "max_steps", 5),
+    ({"max_steps": {"desc": None, "value": 5}}, "max_steps", 5),
+    ({"trainer": {"total_steps": "500"}}, "max_steps", 500),
+    ({"max_steps": 1e3}, "max_steps", 1000),
+    ({"optimizer": {"lr": "3e-4"}}, "learning_rate", 3e-4),
+    ({"lr": 1, "learning_rate": 2}, "learning_rate", 2.0),
+    ({"gradient": {"method": "mgda"}}, "gradient_method", "mgda"),
+    ({"moo_method": "pcgrad"}, "gradient_method", "pcgrad"),
+    ({"trainer": {"gradient_clip_val": 0.5}}, "max_grad_norm", 0.5),
+    ({"accumulate_grad_batches": 4}, "gradient_accumulation_steps", 4),
+    ({"train_batch_size": 32}, "batch_size", 32),
+    ({"world_size": 8}, "num_gpus", 8),
+    ({"precision": "bf16-mixed"}, "mixed_precision", True),
+    ({"mixed_precision": "no"}, "mixed_precision", False),
+    ({"precision": 32}, "mixed_precision", False),
+    ({"model": {"gradient_checkpointing": True}}, "gradient_checkpointing", True),
+    ({"enable_moving_targets": 0}, "enable_moving_targets", False),
+    ({"clustering": {"n_clusters": 7}}, "n_clusters", 7),
+    ({"return_groups": "true"}, "return_groups", True),
+    ({"objectives": ["a", "b"]}, "num_objectives", 2),
+    ({"scaffolds": ["a", "b", "c"]}, "num_scaffolds", 3),
+    ({"batch_size": "auto"}, "batch_size", None),
+    ({"max_steps": 2**64}, "max_steps", None),
+    ({"max_steps": 1.5}, "max_steps", None),
+    ({"max_steps": True}, "max_steps", None),
+]
+
+
+def test_columns_are_found_in_the_config(v1: Database) -> None:
+    for number, (config, _, _) in enumerate(COLUMNS):
+        v1.insert("training_runs", run_id=f"r{number}", config_json=json.dumps(config))
+
+    upgrade(v1.url)
+
+    found = {row["run_id"]: row for row in v1.rows("SELECT * FROM training_runs")}
+    for number, (config, column, value) in enumerate(COLUMNS):
+        assert found[f"r{number}"][column] == value, config
+        assert found[f"r{number}"]["config_json"] == json.dumps(config)
 
 
 def test_the_summary_fills_what_a_run_ended_with(v1: Database) -> None:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests import torture
 from training_db.db.migrations import upgrade
 from training_db.documents import strict_json
 
@@ -54,7 +55,9 @@ def read(text: str) -> Any:
 
 @given(documents, st.booleans(), st.sampled_from([None, 2]))
 @settings(
-    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=torture.rounds(60, 2000),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 def test_both_make_the_same_document_of_any_json_with_nan(
     connection: psycopg.Connection[Any], document: Any, ascii_only: bool, indent: int | None

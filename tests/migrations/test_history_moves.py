@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests import torture
 from tests.migrations.histories import (
     KEPT,
     TEXTS,
@@ -212,6 +213,7 @@ def test_of_a_long_history_every_so_manieth_row_is_a_key_metric(
     database.close()
 
 
+@torture.on_one_backend
 @pytest.mark.parametrize("form", ["columns", "rows"])
 def test_a_history_that_is_not_held_whole_moves_as_a_short_one_does(
     v21: Database, form: str

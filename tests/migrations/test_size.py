@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests import torture
 from training_db.db.migrations import current, upgrade
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ print(peak() - before)
 """
 
 
+@torture.on_one_backend
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no getrusage")
 def test_the_memory_of_an_upgrade_does_not_grow_with_the_runs(v1: Database) -> None:
     config = json.dumps({f"key {index}": "x" * 80 for index in range(160)})
@@ -61,6 +63,7 @@ def test_the_memory_of_an_upgrade_does_not_grow_with_the_runs(v1: Database) -> N
     assert int(grown) < 180
 
 
+@torture.on_one_backend
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no getrusage")
 def test_the_memory_of_an_upgrade_does_not_grow_with_the_length_of_a_history(
     database: Database,

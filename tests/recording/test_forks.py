@@ -10,6 +10,7 @@ import threading
 import warnings
 from typing import TYPE_CHECKING
 
+from tests import torture
 from tests.contract.test_processes import in_a_child
 from training_db.recording import sync
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
     from training_db import TrainingDB
     from training_db.recording import Recorder
+
+pytestmark = torture.on_one_backend
 
 
 def losses(db: TrainingDB) -> list[float]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import text
 
+from tests import torture
 from tests.faults.processes import until
 from tests.recording.left_behind import STARTED, left, spool
 from training_db import TrainingDB
@@ -20,6 +21,8 @@ from training_db.recording.spool import Spool
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+pytestmark = torture.on_one_backend
 
 
 def make_old(db: TrainingDB, run_id: str = "run") -> None:

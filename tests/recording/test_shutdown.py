@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests import torture
 from training_db import TrainingDB
 from training_db.recording import RecorderWarning
 from training_db.recording.shutdown import shutdown
@@ -21,6 +22,8 @@ from training_db.recording.shutdown import shutdown
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+pytestmark = torture.on_one_backend
 
 
 START = """

@@ -8,15 +8,17 @@ from typing import Any
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
+from tests.torture import rounds
+
 QUICK = settings(
-    max_examples=60,
+    max_examples=rounds(40, 1000),
     deadline=None,
     database=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 """For tests in memory."""
 
-SLOW = settings(QUICK, max_examples=12)
+SLOW = settings(QUICK, max_examples=rounds(6, 120))
 """For tests whose examples each write to a database."""
 
 TAG_LIKE_KEYS = ("$float", "$text", "$$float", "$$$text", "$", "$floats", "$$", "float")
