@@ -24,20 +24,33 @@ demo: .venv/installed  ## Train two runs of each method into demo.db, ask it que
 test: .venv/installed  ## Run every test on SQLite and on a real PostgreSQL
 	$(BIN)/python -m pytest -n $(JOBS)
 
+.PHONY: torture
+torture: .venv/installed  ## Try the faults for long: kills, full disks, crowds, odd input
+	TORTURE=1 $(BIN)/python -m pytest -n $(JOBS) -m "faults or torture"
+
 .PHONY: coverage
 coverage: .venv/installed  ## Run every test, and show which lines none of them ran
 	$(BIN)/python -m pytest -n $(JOBS) --cov --cov-report=term
 
 .PHONY: lint
-lint: .venv/installed  ## Check style, types and the direction of imports
+lint: .venv/installed  ## Check style, types, the direction of imports, and for unsafe calls
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml src alembic
 
 .PHONY: bench
 bench: .venv/installed  ## Time the library beside the bare drivers
 	$(BIN)/python -m benchmarks
+
+.PHONY: scale
+scale: .venv/installed  ## Measure each operation from 1,000 to 1,000,000 runs, and write docs/scaling.md
+	$(BIN)/python -m benchmarks.scale
+
+.PHONY: audit
+audit: .venv/installed  ## Ask whether a package that is used has a known weakness
+	$(BIN)/python -m tests.security.audit
 
 .PHONY: docs
 docs: .venv/installed  ## Write docs/cli.md and the pictures of the README anew (after make demo)

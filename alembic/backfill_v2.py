@@ -85,7 +85,7 @@ def back_fill(connection: sa.Connection, note: Callable[[str], object], progress
 
 def _batches(connection: sa.Connection) -> Iterator[list[dict[str, Any]]]:
     times = f", {', '.join(TIMES)}" if connection.dialect.name == "sqlite" else ""
-    start = "SELECT run_id, config_json, final_metrics_json" + times + " FROM training_runs"  # noqa: S608 - constants
+    start = "SELECT run_id, config_json, final_metrics_json" + times + " FROM training_runs"  # nosec  # noqa: S608 - constants
     end = f" ORDER BY run_id LIMIT {ROWS}"
     first, later = (
         # A few at a time from the server, so that a batch can end before it is too large.
@@ -178,11 +178,11 @@ def _update_runs(connection: sa.Connection, updates: list[dict[str, Any]]) -> No
     kinds = {"run_id": "text"} | FILLED | dict.fromkeys(times, "text")
     if connection.dialect.name == "sqlite":
         sets = re.sub(r"(old|new)\.", lambda found: "" if found[1] == "old" else ":", sets)
-        _many(connection, f"UPDATE training_runs SET {sets} WHERE run_id = :run_id", kinds, updates)  # noqa: S608 - constants
+        _many(connection, f"UPDATE training_runs SET {sets} WHERE run_id = :run_id", kinds, updates)  # nosec  # noqa: S608 - constants
     else:
         _many(
             connection,
-            f"UPDATE training_runs AS old SET {sets} "  # noqa: S608 - constants
+            f"UPDATE training_runs AS old SET {sets} "  # nosec  # noqa: S608 - constants
             f"FROM {_unnested(kinds)} WHERE old.run_id = new.run_id",
             kinds,
             updates,
@@ -198,11 +198,11 @@ def _upsert_objectives(connection: sa.Connection, objectives: list[dict[str, Any
     values = (
         f"VALUES ({', '.join(f':{name}' for name in OBJECTIVE_KINDS)})"
         if connection.dialect.name == "sqlite"
-        else f"SELECT * FROM {_unnested(OBJECTIVE_KINDS)}"  # noqa: S608 - constants
+        else f"SELECT * FROM {_unnested(OBJECTIVE_KINDS)}"  # nosec  # noqa: S608 - constants
     )
     _many(
         connection,
-        f"INSERT INTO run_objectives ({names}) {values} "
+        f"INSERT INTO run_objectives ({names}) {values} "  # nosec  # constants
         f"ON CONFLICT (run_id, objective_name) DO UPDATE SET {fills}",
         OBJECTIVE_KINDS,
         objectives,

@@ -124,7 +124,7 @@ def _held(connection: sa.Connection, first: int, last: int) -> dict[int, dict[in
     found: dict[int, dict[int, list[Any]]] = {}
     for number, metric, writer, *fields in connection.execute(
         sa.text(
-            f"SELECT run_number, metric_id, writer, {FIELDS} FROM run_history_segments "  # noqa: S608
+            f"SELECT run_number, metric_id, writer, {FIELDS} FROM run_history_segments "  # nosec  # noqa: S608
             "WHERE run_number BETWEEN :first AND :last"
         ),
         {"first": first, "last": last},
@@ -289,7 +289,7 @@ class _History:
     def _select(self, columns: str, condition: str, **values: Any) -> Any:
         return self._connection.execute(
             sa.text(
-                f"SELECT {columns} FROM run_history_segments "  # noqa: S608 - constants
+                f"SELECT {columns} FROM run_history_segments "  # nosec  # noqa: S608 - constants
                 f"WHERE run_number = :number AND {condition}"
             ),
             {"number": self.number, **values},

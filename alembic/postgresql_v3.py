@@ -168,7 +168,7 @@ class Store:
     def _by_number(self, column: str, texts: list[tuple[int, str]]) -> None:
         if texts:
             self._run(
-                f"UPDATE training_runs AS old SET {column} = new.text "  # noqa: S608 - a constant
+                f"UPDATE training_runs AS old SET {column} = new.text "  # nosec  # noqa: S608 - a constant
                 "FROM unnest(CAST(:numbers AS bigint[]), CAST(:texts AS text[])) "
                 "AS new (number, text) WHERE old.number = new.number",
                 numbers=[number for number, _ in texts],

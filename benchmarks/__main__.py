@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from benchmarks.analysis import time_analysis
 from benchmarks.capture import time_capture
 from benchmarks.comparison import print_comparisons
+from benchmarks.copying import time_copying
 from benchmarks.databases import BACKENDS, fresh, server
 from benchmarks.disk import weigh
 from benchmarks.history import time_history
@@ -33,6 +34,7 @@ HISTORIES = {
     "capture": time_capture,
     "mirror": time_mirror,
     "analysis": time_analysis,
+    "copying": time_copying,
 }
 
 

@@ -1,0 +1,1 @@
+"""How each operation grows from a thousand runs to a million, on both backends."""
