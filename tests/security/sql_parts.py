@@ -70,9 +70,9 @@ QUOTED = {
     "src/training_db/db/engine/health.py": ("name",),
     "src/training_db/db/engine/loading.py": ("quote(name)",),
     "src/training_db/db/engine/salvage.py": (
-        "', '.join(map(_quoted, names))",
-        "_quoted(index)",
-        "_quoted(names[0])",
+        "', '.join(map(quoted_name, names))",
+        "quoted_name(index)",
+        "quoted_name(names[0])",
         "columns",
         "listed",
         "rest",

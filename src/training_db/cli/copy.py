@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from training_db.cli.output import Json, one_line, print_json, print_table
+from training_db.cli.output import Json, counted_runs, one_line, print_json, print_table
 
 if TYPE_CHECKING:
     from training_db.transfer.copying.copy_report import CopyReport
@@ -132,7 +132,7 @@ def _summary(report: CopyReport) -> str:
     if report.stopped:
         return "nothing was changed, because of these conflicts; see --merge skip, --merge replace"
     would = "would be " if report.dry_run else ""
-    runs = "1 run" if report.copied_runs == 1 else f"{report.copied_runs} runs"
+    runs = counted_runs(report.copied_runs)
     done = ", ".join([f"{runs} {would}copied", *counts])
     if report.dry_run:
         return done

@@ -68,8 +68,8 @@ def export(
     pyarrow, which the extra 'parquet' brings. The file has its name only once it is complete.
     """
     from training_db.cli.export_formats import Histories
+    from training_db.counts import counted
     from training_db.database import TrainingDB
-    from training_db.report.wording import counted
     from training_db.whole_file import opened_whole
 
     chosen = file_format or _by_name(output)

@@ -12,6 +12,7 @@ from training_db.cli.output import (
     Json,
     Url,
     Yes,
+    counted_runs,
     is_asked,
     one_line,
     print_json,
@@ -71,7 +72,7 @@ def gc(
         return
     if not yes and planned.runs:
         _list_runs(planned, to_stderr=True)
-        if not is_asked(f"Delete {_counted(len(planned.runs))} for good?"):
+        if not is_asked(f"Delete {counted_runs(len(planned.runs))} for good?"):
             raise typer.BadParameter("this cannot be undone; say --yes", param_hint="--yes")
     with shown_progress() as progress:
         done = collect(url, planned, expected=expect, whole=vacuum, progress=progress)
@@ -133,10 +134,10 @@ def _tell(done: Collected, planned: Plan, *, as_json: bool) -> None:
     if as_json:
         print_json(vars(done))
         return
-    typer.echo(f"deleted {_counted(done.runs)} for good")
+    typer.echo(f"deleted {counted_runs(done.runs)} for good")
     if done.runs < len(planned.runs):
         stayed = len(planned.runs) - done.runs
-        typer.echo(f"{_counted(stayed)} stayed: brought back, or logged to, or gone already")
+        typer.echo(f"{counted_runs(stayed)} stayed: brought back, or logged to, or gone already")
     if done.names:
         typer.echo(f"deleted {done.names} names of metrics that no run had")
     if done.names_left:
@@ -149,7 +150,3 @@ def _tell(done: Collected, planned: Plan, *, as_json: bool) -> None:
             "training-db gc with --vacuum gives them back, and takes the room of a second copy "
             "meanwhile"
         )
-
-
-def _counted(runs: int) -> str:
-    return "1 run" if runs == 1 else f"{runs} runs"

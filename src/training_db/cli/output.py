@@ -80,6 +80,16 @@ def is_asked(question: str) -> bool:
     return True
 
 
+def counted_runs(runs: int) -> str:
+    """Return how many runs there are.
+
+    Example:
+        >>> counted_runs(1), counted_runs(1200)
+        ('1 run', '1200 runs')
+    """
+    return "1 run" if runs == 1 else f"{runs} runs"
+
+
 def shown_status(run: Mapping[str, Any]) -> str:
     """Return a run's status, and whether nothing was heard of it for a while.
 

@@ -210,10 +210,10 @@ def _plain(place: Any) -> float | int:
 def _write_page(
     path: Path, histories: Histories, names: Sequence[str], x: Axis, *, log: bool, smooth: float
 ) -> None:
+    from training_db.counts import counted
     from training_db.report.document import Figure, Page, Section
     from training_db.report.figures import caption, curves
     from training_db.report.html import as_html
-    from training_db.report.wording import counted
     from training_db.whole_file import write_whole
 
     blocks = []

@@ -80,9 +80,9 @@ def report(
     dark. Markdown has the same tables and findings, and curves as lines of blocks. The file has
     its name only once it is complete.
     """
+    from training_db.counts import counted
     from training_db.database import TrainingDB
     from training_db.report.report import format_of, make_report
-    from training_db.report.wording import counted
     from training_db.whole_file import write_whole
 
     which = chosen_filter(filter_text, filter_option)

@@ -13,6 +13,7 @@ from training_db.cli.output import (
     RunArguments,
     Url,
     Yes,
+    counted_runs,
     is_asked,
     one_line,
     print_json,
@@ -77,13 +78,13 @@ def delete(runs: RunArguments, yes: Yes = False, url: Url = None, as_json: Json 
         chosen = _resolved(db, runs)
         if not yes:
             names = ", ".join(one["run_id"] for one in chosen)
-            is_asked(f"Move {_counted(len(chosen))} to the trash: {names}?")
+            is_asked(f"Move {counted_runs(len(chosen))} to the trash: {names}?")
         moved = db.runs.delete(*(one["run_id"] for one in chosen))
     if as_json:
         print_json({"deleted": [one["run_id"] for one in chosen]})
         return
     numbers = " ".join(str(one["number"]) for one in chosen)
-    typer.echo(f"moved {_counted(moved)} to the trash{_rest(moved, chosen, 'were there')}")
+    typer.echo(f"moved {counted_runs(moved)} to the trash{_rest(moved, chosen, 'were there')}")
     typer.echo(f"to bring back: training-db runs restore {numbers}")
 
 
@@ -97,7 +98,7 @@ def restore(runs: RunArguments, url: Url = None, as_json: Json = False) -> None:
     if as_json:
         print_json({"restored": [one["run_id"] for one in chosen]})
     else:
-        typer.echo(f"restored {_counted(moved)}{_rest(moved, chosen, 'were not in the trash')}")
+        typer.echo(f"restored {counted_runs(moved)}{_rest(moved, chosen, 'were not in the trash')}")
 
 
 def _resolved(db: TrainingDB, runs: list[str]) -> list[dict[str, Any]]:
@@ -107,7 +108,3 @@ def _resolved(db: TrainingDB, runs: list[str]) -> list[dict[str, Any]]:
 
 def _rest(moved: int, chosen: list[dict[str, Any]], why: str) -> str:
     return f" ({len(chosen) - moved} {why})" if moved < len(chosen) else ""
-
-
-def _counted(runs: int) -> str:
-    return "1 run" if runs == 1 else f"{runs} runs"

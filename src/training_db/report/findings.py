@@ -6,10 +6,11 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from training_db.analysis.dynamics.findings import SEVERITIES
+from training_db.counts import counted
 from training_db.report.document import Point, Points
 from training_db.report.labels import shortened
 from training_db.report.pages.naming import marked
-from training_db.report.wording import counted, listed, number
+from training_db.report.wording import listed, number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

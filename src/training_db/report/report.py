@@ -7,10 +7,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from training_db.counts import counted
 from training_db.errors import InvalidValue, NotFound, RunNotFound, UnknownName
 from training_db.report.html import as_html
 from training_db.report.markdown import as_markdown
-from training_db.report.wording import counted, moment
+from training_db.report.wording import moment
 from training_db.timestamps import format_timestamp, now
 from training_db.whole_file import write_whole
 

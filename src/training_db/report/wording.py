@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from training_db.counts import counted
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -108,16 +110,6 @@ def span(first: str, last: str) -> str:
 def minute(timestamp: str | None) -> str | None:
     """Return a stored time to the minute, where it is said elsewhere that it is UTC."""
     return None if timestamp is None else timestamp[:16].replace("T", " ")
-
-
-def counted(count: int, one: str, many: str = "") -> str:
-    """Return how many there are of something.
-
-    Example:
-        >>> counted(1, "run"), counted(1200, "run"), counted(2, "entry", "entries")
-        ('1 run', '1,200 runs', '2 entries')
-    """
-    return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
 def along(total: int, counts: Sequence[int] | NDArray[np.int64], one: str = "") -> str:

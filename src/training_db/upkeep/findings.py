@@ -114,13 +114,3 @@ def some(names: Sequence[str], most: int = 10) -> tuple[str, ...]:
     """
     rest = len(names) - most
     return (*names[:most], f"and {rest} more") if rest > 0 else tuple(names)
-
-
-def counted(number: int, one: str, many: str | None = None) -> str:
-    """Return a number with its noun.
-
-    Example:
-        >>> counted(1, "run"), counted(1200, "run"), counted(2, "index", "indexes")
-        ('1 run', '1,200 runs', '2 indexes')
-    """
-    return f"{number:,} {one if number == 1 else many or one + 's'}"

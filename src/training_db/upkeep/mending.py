@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import insert, select, text, update
 
+from training_db.counts import counted
 from training_db.db.backup import copy_file
 from training_db.db.drift import missing_parts
 from training_db.db.engine import open_engine
@@ -38,7 +39,6 @@ from training_db.repository.soundness import (
     stored_part,
 )
 from training_db.settings import STATEMENT_TIMEOUT, resolve_url, sqlite_path
-from training_db.upkeep.findings import counted
 
 if TYPE_CHECKING:
     import os

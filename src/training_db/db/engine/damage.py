@@ -8,6 +8,8 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from training_db.db.engine.sqlite import quoted_name
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
@@ -74,7 +76,7 @@ def damages(path: Path, *, is_quick: bool = False) -> list[Damage]:
 
 
 def _of_table(connection: sqlite3.Connection, table: str) -> Damage | None:
-    quoted = '"{}"'.format(table.replace('"', '""'))
+    quoted = quoted_name(table)
     messages: list[str] = []
     for pragma in ("quick_check", "integrity_check"):  # the one breaks off where the other does not
         try:

@@ -7,6 +7,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from training_db.db.engine.sqlite import quoted_name
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -96,7 +98,7 @@ def _text(stored: bytes) -> str:
 class _Table:
     def __init__(self, source: sqlite3.Connection, target: sqlite3.Connection, name: str) -> None:
         self._source, self._target = source, target
-        self._name, self._quoted = name, _quoted(name)
+        self._name, self._quoted = name, quoted_name(name)
         self._report = Salvaged(name)
         self._columns = [
             row[1]
@@ -194,13 +196,14 @@ class _Table:
         known: dict[int, dict[str, Any]] | None = None
         indexes = self._source.execute(f"PRAGMA index_list({self._quoted})").fetchall()
         for _, index, _, _, is_partial in indexes:
-            info = self._source.execute(f"PRAGMA index_info({_quoted(index)})").fetchall()
+            info = self._source.execute(f"PRAGMA index_info({quoted_name(index)})").fetchall()
             names = [name for _, _, name in info]
             if is_partial or None in names:
                 continue
             query = (
-                f"SELECT rowid, {', '.join(map(_quoted, names))} "  # nosec  # noqa: S608 - quoted
-                f"FROM {self._quoted} INDEXED BY {_quoted(index)} ORDER BY {_quoted(names[0])}"
+                f"SELECT rowid, {', '.join(map(quoted_name, names))} "  # nosec  # noqa: S608 - quoted
+                f"FROM {self._quoted} INDEXED BY {quoted_name(index)} "
+                f"ORDER BY {quoted_name(names[0])}"
             )
             rows: dict[int, dict[str, Any]] = {}
             with suppress(sqlite3.DatabaseError):
@@ -228,7 +231,7 @@ class _Table:
         self._report.lost.append(Lost(row[0], known, ()))
 
     def _insert(self, names: Sequence[str], row: Sequence[Any]) -> bool:
-        columns = ", ".join(name if name == "rowid" else _quoted(name) for name in names)
+        columns = ", ".join(name if name == "rowid" else quoted_name(name) for name in names)
         marks = ", ".join("?" * len(names))
         statement = f"INSERT INTO {self._quoted} ({columns}) VALUES ({marks})"  # nosec  # noqa: S608 - quoted
         try:
@@ -242,9 +245,5 @@ class _Table:
         return True
 
     def _select(self, columns: Sequence[str], rest: str) -> str:
-        listed = ", ".join(name if name == "rowid" else _quoted(name) for name in columns)
+        listed = ", ".join(name if name == "rowid" else quoted_name(name) for name in columns)
         return f"SELECT {listed} FROM {self._quoted} {rest}"  # nosec  # noqa: S608 - quoted
-
-
-def _quoted(name: str) -> str:
-    return '"{}"'.format(name.replace('"', '""'))

@@ -82,6 +82,11 @@ def _choose_journal(connection: sqlite3.Connection, path: Path | None) -> None:
     connection.execute("PRAGMA synchronous = FULL")
 
 
+def quoted_name(name: str) -> str:
+    """Return a name, such as somebody else's of a column, as it stands in SQL."""
+    return '"{}"'.format(name.replace('"', '""'))
+
+
 def _or_null(function: Any) -> Any:
     # A column may hold NULL or, adopted from elsewhere, a blob or a number.
     return lambda text, *rest: function(text, *rest) if isinstance(text, str) else None

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from training_db.counts import counted
 from training_db.extras import load
 from training_db.report.figures.curves import PANEL
 from training_db.report.figures.frame import finished, nothing
 from training_db.report.labels import escaped, shortened, wrapped
 from training_db.report.palette import line_style, see_through
-from training_db.report.wording import along, counted, group_name
+from training_db.report.wording import along, group_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

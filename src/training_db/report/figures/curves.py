@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from training_db.counts import counted
 from training_db.errors import UnknownName
 from training_db.extras import load
 from training_db.history_rules import AXES
@@ -13,7 +14,6 @@ from training_db.report.figures.frame import finished, nothing
 from training_db.report.labels import escaped, shortened, wrapped
 from training_db.report.palette import line_style, see_through
 from training_db.report.points import ABOVE, BELOW, NAN, NOT_ON_LOG, drawn
-from training_db.report.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

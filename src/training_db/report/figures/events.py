@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from training_db.counts import counted
 from training_db.errors import InvalidValue
 from training_db.extras import load
 from training_db.report.figures.frame import finished, nothing
 from training_db.report.labels import escaped, shortened, wrapped
 from training_db.report.palette import line_style
-from training_db.report.wording import counted
 from training_db.timestamps import parse_timestamp
 
 if TYPE_CHECKING:

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from training_db.counts import counted
 from training_db.errors import InvalidValue
 from training_db.extras import load
 from training_db.report.figures.frame import finished, nothing
 from training_db.report.labels import escaped, shortened, wrapped
 from training_db.report.palette import COLOURS, MUTED
-from training_db.report.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from training_db.counts import counted
 from training_db.errors import InvalidValue, UnknownName
 from training_db.extras import load
 from training_db.report.figures.frame import finished, nothing
 from training_db.report.labels import escaped, shortened, wrapped
 from training_db.report.palette import BACKGROUND, COLOURS, MUTED, SHADES, TEXT, see_through
 from training_db.report.ticks import log_ticks, round_ticks
-from training_db.report.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from training_db.counts import counted
 from training_db.report import findings
 from training_db.report.document import Page, Section, Table, Text, Tile
 from training_db.report.labels import shortened
@@ -12,7 +13,7 @@ from training_db.report.pages.curves import MOST_FIGURES, figure_of, not_drawn, 
 from training_db.report.pages.naming import labels, marked
 from training_db.report.pages.objectives import objective_scores, run_front
 from training_db.report.pages.tables import fact_cell, runs_table
-from training_db.report.wording import counted, duration, listed, span
+from training_db.report.wording import duration, listed, span
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

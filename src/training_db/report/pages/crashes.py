@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from training_db.analysis.comparison.rank_tests import DIFFERS
+from training_db.counts import counted
 from training_db.report.document import Point, Share, Text
 from training_db.report.pages.tables import without_empty
-from training_db.report.wording import counted, group_name, share, shortened
+from training_db.report.wording import group_name, share, shortened
 
 if TYPE_CHECKING:
     from training_db.analysis.comparison.crashes import Crashes, CrashGroup

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from training_db.counts import counted
 from training_db.report.document import Figure, Text
 from training_db.report.figures import caption, curves
 from training_db.report.labels import shortened
-from training_db.report.wording import counted, listed, number
+from training_db.report.wording import listed, number
 from training_db.repository.downsampling import min_max
 from training_db.repository.history_series import Series
 from training_db.segments import numbers

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from training_db.analysis.comparison.rank_tests import ALIKE, DIFFERS, UNTOLD
+from training_db.counts import counted
 from training_db.errors import InvalidInput, NotFound
 from training_db.report.document import Figure, Interval, Point, Share, Table
 from training_db.report.figures import bands
 from training_db.report.labels import shortened
 from training_db.report.pages.curves import spans_decades
-from training_db.report.wording import along, counted, duration, group_name, listed
+from training_db.report.wording import along, duration, group_name, listed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from training_db.counts import counted
 from training_db.errors import InvalidInput, NotFound
 from training_db.report.document import Figure, Table, Text
 from training_db.report.figures import caption, conflict_heat_map, pareto_front
 from training_db.report.figures.conflicts import MOST_NUMBERED
 from training_db.report.pages.curves import together
 from training_db.report.pages.tables import objectives_table
-from training_db.report.wording import counted, number, share
+from training_db.report.wording import number, share
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

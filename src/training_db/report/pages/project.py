@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from training_db.counts import counted
 from training_db.report import findings
 from training_db.report.document import Page, Point, Section, Text, Tile
 from training_db.report.pages.chosen_metrics import Chosen, numeric_metrics
@@ -24,7 +25,7 @@ from training_db.report.pages.settings import (
     setting_points,
 )
 from training_db.report.pages.tables import runs_table
-from training_db.report.wording import counted, duration, listed, share, span
+from training_db.report.wording import duration, listed, share, span
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

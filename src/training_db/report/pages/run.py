@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from training_db.counts import counted
 from training_db.report import findings
 from training_db.report.document import Figure, Link, Name, Page, Section, Table, Text, Tile
 from training_db.report.figures import caption, timeline
@@ -12,7 +13,7 @@ from training_db.report.pages.curves import MOST_FIGURES, figure_of, series_of, 
 from training_db.report.pages.naming import labels, status
 from training_db.report.pages.objectives import conflicts, run_objectives, scaffolds
 from training_db.report.pages.tables import facts_table, metrics_table
-from training_db.report.wording import counted, duration, minute, moment, shortened
+from training_db.report.wording import duration, minute, moment, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 from training_db.analysis.sensitivity.run_settings import run_settings
 from training_db.analysis.sensitivity.sensitivity import Sensitivity
 from training_db.analysis.sensitivity.settings_table import settings_table
+from training_db.counts import counted
 from training_db.errors import InvalidInput, NotFound
 from training_db.report.document import Figure, Interval, Name, Point, Table, Text
 from training_db.report.figures import caption, importance, parallel_coordinates
-from training_db.report.wording import counted, listed
+from training_db.report.wording import listed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from training_db.counts import counted
 from training_db.report.document import Link, Name, Spark, Table
 from training_db.report.html import is_web
 from training_db.report.pages.naming import status
-from training_db.report.wording import counted, duration, minute, shortened
+from training_db.report.wording import duration, minute, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -5,12 +5,13 @@ from __future__ import annotations
 import sqlite3
 from typing import TYPE_CHECKING
 
+from training_db.counts import counted
 from training_db.db.engine import server_health
 from training_db.db.engine.damage import damages, only_indexes
 from training_db.errors import DatabaseError
 from training_db.models import Base
 from training_db.upkeep.checks.place import newest_backup
-from training_db.upkeep.findings import Finding, Severity, counted, some
+from training_db.upkeep.findings import Finding, Severity, some
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,6 +7,7 @@ import shlex
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from training_db.counts import counted
 from training_db.db.engine.file_systems import network_file_system
 from training_db.recording import leftover
 from training_db.recording.place import SUFFIX, place_of
@@ -15,7 +16,7 @@ from training_db.repository.reaping import QUIET, silent_runs
 from training_db.repository.soundness import beats_of_the_future
 from training_db.timestamps import now
 from training_db.upkeep.checks.place import open_to_others
-from training_db.upkeep.findings import Finding, Severity, counted, some
+from training_db.upkeep.findings import Finding, Severity, some
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import event, func, select
 
+from training_db.counts import counted
 from training_db.db.engine import plans_by_statistics
 from training_db.db.engine.health import full_scans
 from training_db.models import Base, run_objectives, training_runs
 from training_db.repository.metrics import MetricRepository
 from training_db.repository.run_queries import RunQueries
 from training_db.repository.soundness import has_metrics
-from training_db.upkeep.findings import Finding, Severity, counted
+from training_db.upkeep.findings import Finding, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from training_db.counts import counted
 from training_db.db.engine import snapshots
 from training_db.repository.soundness import history_state, numbered_runs, orphans
-from training_db.upkeep.findings import Finding, Severity, counted, some
+from training_db.upkeep.findings import Finding, Severity, some
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
